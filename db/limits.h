@@ -1,0 +1,51 @@
+/*
+ * limits: every maximum of the store, in one place.
+ *
+ * A limit that a user can meet is answered with a message that names it; the others keep memory,
+ * queues and waits bounded. Sizes are bytes, times are milliseconds unless the name says otherwise.
+ */
+#ifndef PYGMY_DB_LIMITS_H
+#define PYGMY_DB_LIMITS_H
+
+/* Items */
+#define TITLE_MAX_BYTES 500
+#define TOPIC_MAX_BYTES 100
+#define ID_MAX INT64_C(999999999999999999)        /* 18 digits: also what nginx's cache key accepts */
+#define COUNT_MAX INT64_C(1000000000)
+#define COST_MAX_MINOR INT64_C(100000000000)      /* 1,000,000,000.00 */
+#define QUANTITY_MAX INT64_C(1000000)             /* of one purchase */
+
+/* Requests */
+#define REQUEST_KEY_MAX_BYTES 128                 /* the client's Idempotency-Key */
+#define SCOPED_KEY_MAX_BYTES 192                  /* with route, account and origin in front */
+#define QUERY_STRING_MAX_BYTES 4096
+#define QUERY_PARAMS_MAX 16
+#define BODY_MAX_BYTES (64 * 1024)
+#define IMPORT_BODY_MAX_BYTES (1024 * 1024)
+#define JSON_DEPTH_MAX 8
+#define PAGE_DEFAULT 100
+#define PAGE_MAX 1000
+#define IMPORT_ITEMS_MAX 20000                    /* in one request */
+
+/* The log and the proposer */
+#define ENTRY_MAX_BYTES (1536 * 1024)             /* envelope and commands of one batch */
+#define BATCH_MAX_BYTES (1024 * 1024)             /* a batch takes no further command past this */
+#define BATCH_MAX_COMMANDS 256
+#define PROPOSER_QUEUE_MAX 4096                   /* waiting commands of one worker; past it: 503 overloaded */
+#define RESULT_WINDOW_ENTRIES UINT64_C(1000000)   /* refusals are remembered for so many log entries */
+#define CHANGES_RING_ENTRIES 4096                 /* entries for which "what changed since" is answered exactly */
+#define SLOTS_PER_RESULT_MAX 8                    /* past it a command touches "everything": see result.h */
+
+/* Coherence */
+#define SLOT_COUNT 65536
+#define CHANGES_LINE_SLOTS_MAX 1024
+#define CHANGES_TEXT_MAX_BYTES (1024 * 1024)
+#define FRONTENDS_MAX 8
+
+/* Time, milliseconds */
+#define REQUEST_DEADLINE_MS 4000                  /* of a worker; nginx waits longer, so that ours is the answer */
+#define MIN_REVISION_WAIT_MS 1000
+#define LEASE_DEFAULT_MS 2000                     /* T of the coherence protocol */
+#define LEASE_RENEW_MS 250
+
+#endif
