@@ -1,0 +1,112 @@
+/*
+ * replica: one node's copy of the store: the database file and the only code that changes it.
+ *
+ * Workers read through short read transactions and never write tables: they propose commands and wait for the result.
+ * All functions may be called by any thread of the process unless it says otherwise.
+ */
+#ifndef PYGMY_DB_REPLICA_H
+#define PYGMY_DB_REPLICA_H
+
+#include <stdint.h>
+
+#include "db/changes.h"
+#include "db/command.h"
+#include "db/result.h"
+#include "db/stats.h"
+
+struct replica;
+struct reader;
+
+struct replica_config {
+	const char *db_path;
+	const char *catalogue_path;   /* loaded when the store is new; NULL: none (order workers) */
+	const char *frontends;        /* push targets, `unix:/path` or `http://host:port`, space separated; "" for none */
+	int lease_ms;                 /* T */
+	int reader_max;               /* read connections = threads that read at the same time */
+};
+
+/* How the store was found when it was opened. */
+enum replica_start { REPLICA_CREATED, REPLICA_EXISTING };
+
+/*
+ * Opens the replica, creating the database when there is none (several processes may do so at once), and loads the
+ * first catalogue. Strings of config are copied. Blocks for up to REPLICA_OPEN_MS. On error *out is NULL and the
+ * reason was logged. Errors: STORAGE_*, INCOMPATIBLE, BUSY, OUT_OF_MEMORY, INTERNAL.
+ */
+#define REPLICA_OPEN_MS 10000
+enum pygmy_error replica_open(const struct replica_config *config, struct replica **out);
+
+/* No thread may be inside the replica any more. NULL is allowed. */
+void replica_close(struct replica *replica);
+
+enum replica_start replica_how_started(const struct replica *replica);
+
+/* 16 lowercase hex digits that name this log, and NUL; valid as long as the replica. */
+const char *replica_log_id(const struct replica *replica);
+
+struct replica_stats *replica_stats(struct replica *replica);
+
+/* ---- reads ----------------------------------------------------------------------------------------- */
+
+/*
+ * Begins a read transaction at a position of at least min_revision (0: any), waiting for it until deadline_ms (monotonic).
+ * strict: as new as the log's end when this was called (embedded: every read is).
+ * The reader belongs to the calling thread and must be ended by it. Errors: BEHIND, NOT_READY, STORAGE_*, BUSY, STOPPING.
+ */
+enum pygmy_error reader_begin(struct replica *replica, uint64_t min_revision, bool strict, int64_t deadline_ms, struct reader **out);
+void reader_end(struct reader *reader);
+
+uint64_t reader_revision(const struct reader *reader);
+
+/* The last revision at which the slot changed, 0 for never. Errors: STORAGE_*. */
+enum pygmy_error reader_slot_changed(struct reader *reader, uint32_t slot, uint64_t *revision);
+
+/* One item. Slices are valid until the next call on this reader. Errors: ITEM_NOT_FOUND, STORAGE_*. */
+enum pygmy_error reader_item(struct reader *reader, int64_t id, struct item *out);
+
+/*
+ * Items with id > after, ascending, at most limit; of one topic, or of all when topic.ptr is NULL. visit returns false to
+ * stop. Slices are valid during the visit. *more tells whether there are further ones behind the last. Errors: STORAGE_*.
+ */
+typedef bool (*item_visit)(void *context, const struct item *item);
+enum pygmy_error reader_items(struct reader *reader, struct slice topic, int64_t after, int limit, item_visit visit, void *context, bool *more);
+
+/* Errors: ORDER_NOT_FOUND, STORAGE_*. */
+enum pygmy_error reader_order(struct reader *reader, int64_t id, struct order *out);
+
+/* Orders with id > bound ascending, or (descending) id < bound; bound 0 with descending: from the newest. As reader_items. */
+typedef bool (*order_visit)(void *context, const struct order *order);
+enum pygmy_error reader_orders(struct reader *reader, int64_t bound, bool descending, int limit, order_visit visit, void *context, bool *more);
+
+/*
+ * The changes text (changes.h) that answers "what changed since?": delta when log_id is this log's and since is still
+ * remembered, else reset. text is in the arena. Errors: STORAGE_*, OUT_OF_MEMORY.
+ */
+enum pygmy_error reader_changes(struct reader *reader, struct slice log_id, uint64_t since, struct arena *arena, struct slice *text);
+
+/* Numbers for /status. Errors: STORAGE_*. */
+struct reader_counts {
+	int64_t items;
+	int64_t orders;
+	uint64_t revision;
+	char chain_hex[65];           /* chain hash at revision */
+};
+enum pygmy_error reader_counts(struct reader *reader, struct reader_counts *out);
+
+/* ---- writes ---------------------------------------------------------------------------------------- */
+
+/*
+ * Proposes the command and waits for its result until deadline_ms (monotonic), and until the frontends know of it.
+ * base_index is filled in here. PYGMY_OK means that *out holds the recorded decision (which may be a refusal: out->error).
+ * Errors (nothing was changed): OVERLOADED, STORAGE_FULL, STORAGE_FAILED, STORAGE_CORRUPT, BUSY, STOPPING, OUT_OF_MEMORY.
+ * Error (it may have happened): OUTCOME_UNKNOWN.
+ */
+enum pygmy_error replica_propose(struct replica *replica, struct command *command, int64_t deadline_ms, struct result *out);
+
+/* From now on proposals are refused with STOPPING; those that wait are finished. */
+void replica_stop_proposals(struct replica *replica);
+
+/* Why it is not ready, or PYGMY_OK. Cheap. */
+enum pygmy_error replica_ready(struct replica *replica);
+
+#endif
