@@ -5,16 +5,16 @@
  * function. A command carries its request key, and a hash over the client's own fields only: the same key with the
  * same fields is the same request; with other fields it is refused (key_reused).
  *
- * Wire format, version 1 (all numbers are unsigned LEB128 varints unless said otherwise; a signed number is zigzag
- * encoded; a text is its length and its bytes):
+ * Wire format, version 1 (codec.h: base_index, type, flags and lengths are unsigned varints, the other numbers
+ * zigzag varints; a text is its length and its bytes):
  *     type, request key text, time_ms, base_index, payload
  * payload by type:
  *     BUY          item_id, quantity
  *     ITEM_CREATE  title, topic, cost_minor, count
- *     ITEM_UPDATE  item_id, flags (1 cost, 2 count, 4 delta, 8 if-match), then those present: cost_minor, count, delta (signed),
+ *     ITEM_UPDATE  item_id, flags (1 cost, 2 count, 4 delta, 8 if-match), then those present: cost_minor, count, delta,
  *                  if-match text
  *     ITEM_DELETE  item_id, flags (8 if-match), if-match text
- *     IMPORT       flags (1 first catalogue), number of items, then each: id, title, topic, cost_minor, count
+ *     IMPORT       flags (1 first catalogue, 2 its last part), number of items, then each: id, title, topic, cost_minor, count
  * The payload hash is BLAKE2b-128 over type and payload. The decoder checks every limit again: a log entry comes from outside.
  */
 #ifndef PYGMY_DB_COMMAND_H
@@ -57,7 +57,8 @@ struct item_delete_command {
 };
 
 struct import_command {
-	bool first_catalogue;         /* only applied when no catalogue was ever loaded (first start) */
+	bool first_catalogue;         /* only applied when no first catalogue was loaded yet */
+	bool last_part;               /* of the first catalogue: from now on it counts as loaded */
 	uint64_t item_count;
 	const struct item *items;     /* ids given; existing items are overwritten */
 };

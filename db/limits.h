@@ -32,9 +32,9 @@
 #define BATCH_MAX_BYTES (1024 * 1024)             /* a batch takes no further command past this */
 #define BATCH_MAX_COMMANDS 256
 #define PROPOSER_QUEUE_MAX 4096                   /* waiting commands of one worker; past it: 503 overloaded */
-#define RESULT_WINDOW_ENTRIES UINT64_C(1000000)   /* refusals are remembered for so many log entries */
+#define RESULT_WINDOW_ENTRIES UINT64_C(100000)    /* refusals are remembered for so many log entries */
 #define CHANGES_RING_ENTRIES 4096                 /* entries for which "what changed since" is answered exactly */
-#define SLOTS_PER_RESULT_MAX 8                    /* past it a command touches "everything": see result.h */
+#define SLOTS_PER_RESULT_MAX 8                    /* past it everything counts as changed: see result.h */
 
 /* Coherence */
 #define SLOT_COUNT 65536

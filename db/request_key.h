@@ -10,6 +10,8 @@
 #ifndef PYGMY_DB_REQUEST_KEY_H
 #define PYGMY_DB_REQUEST_KEY_H
 
+#include <stdint.h>
+
 #include "db/arena.h"
 
 enum request_key_origin { KEY_FROM_CLIENT = 'c', KEY_FROM_NGINX = 'n', KEY_FROM_STORE = 's' };
