@@ -23,6 +23,7 @@
 	X(15, KEY_REUSED, "key_reused", 422, "This request key was used before for a request with other parameters.") \
 	X(16, KEY_TOO_OLD, "key_too_old", 409, "The request waited too long to be applied; send it again with a new key.") \
 	X(17, CATALOGUE_NOT_EMPTY, "catalogue_not_empty", 409, "The first catalogue was already loaded.") \
+	X(18, IDS_EXHAUSTED, "ids_exhausted", 409, "The largest item id is taken: give the new item an id by an import.") \
 	/* what the worker refuses */ \
 	X(30, MISSING_PARAMETER, "missing_parameter", 400, "A required parameter is missing.") \
 	X(31, EMPTY_PARAMETER, "empty_parameter", 400, "A parameter is empty.") \
