@@ -1,0 +1,117 @@
+/* checkpointer: see checkpointer.h. */
+#include "db/checkpointer.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "db/diagnostics.h"
+
+#define TURN_WAIT_MS 1000
+#define STACK_BYTES ((size_t)256 * 1024)
+
+struct checkpointer {
+	pthread_t thread;
+	pthread_mutex_t mutex;
+	pthread_cond_t wake;
+	bool wanted;
+	bool stopping;
+	struct database database;
+	struct database *writer;
+	struct writer_turn *turn;
+};
+
+/* Runs on the writer's thread, after each of its commits. */
+static int on_commit(void *context, sqlite3 *handle, const char *schema, int wal_pages)
+{
+	struct checkpointer *checkpointer = context;
+	(void)handle;
+	(void)schema;
+	if (wal_pages < CHECKPOINT_PAGES)
+		return SQLITE_OK;
+	pthread_mutex_lock(&checkpointer->mutex);
+	checkpointer->wanted = true;
+	pthread_cond_signal(&checkpointer->wake);
+	pthread_mutex_unlock(&checkpointer->mutex);
+	return SQLITE_OK;
+}
+
+static void copy_wal(struct checkpointer *checkpointer)
+{
+	int in_wal = 0, copied = 0;
+	int rc = sqlite3_wal_checkpoint_v2(checkpointer->database.handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &copied);
+	/* BUSY: another process does it. A full disk is met here first; the next checkpoint tries again. */
+	database_error(&checkpointer->database, rc, "checkpoint");
+}
+
+static void checkpoint(struct checkpointer *checkpointer)
+{
+	copy_wal(checkpointer);
+	if (!writer_turn_begin(checkpointer->turn, TURN_WAIT_MS))
+		return;
+	copy_wal(checkpointer);
+	writer_turn_end(checkpointer->turn);
+}
+
+static void *run(void *context)
+{
+	struct checkpointer *checkpointer = context;
+	pthread_mutex_lock(&checkpointer->mutex);
+	while (!checkpointer->stopping) {
+		if (!checkpointer->wanted) {
+			pthread_cond_wait(&checkpointer->wake, &checkpointer->mutex);
+			continue;
+		}
+		checkpointer->wanted = false;
+		pthread_mutex_unlock(&checkpointer->mutex);
+		checkpoint(checkpointer);
+		pthread_mutex_lock(&checkpointer->mutex);
+	}
+	pthread_mutex_unlock(&checkpointer->mutex);
+	return NULL;
+}
+
+enum pygmy_error checkpointer_create(const char *db_path, struct database *writer, struct writer_turn *turn, struct checkpointer **out)
+{
+	struct checkpointer *checkpointer = calloc(1, sizeof *checkpointer);
+	pthread_attr_t attributes;
+	*out = NULL;
+	if (checkpointer == NULL)
+		return PYGMY_OUT_OF_MEMORY;
+	enum pygmy_error error = database_open(&checkpointer->database, db_path, DATABASE_WRITE);
+	if (error != PYGMY_OK) {
+		free(checkpointer);
+		return error;
+	}
+	checkpointer->writer = writer;
+	checkpointer->turn = turn;
+	pthread_mutex_init(&checkpointer->mutex, NULL);
+	pthread_cond_init(&checkpointer->wake, NULL);
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, STACK_BYTES);
+	int rc = pthread_create(&checkpointer->thread, &attributes, run, checkpointer);
+	pthread_attr_destroy(&attributes);
+	if (rc != 0) {
+		database_close(&checkpointer->database);
+		free(checkpointer);
+		return PYGMY_OUT_OF_MEMORY;
+	}
+	sqlite3_wal_hook(writer->handle, on_commit, checkpointer);
+	*out = checkpointer;
+	return PYGMY_OK;
+}
+
+void checkpointer_destroy(struct checkpointer *checkpointer)
+{
+	if (checkpointer == NULL)
+		return;
+	sqlite3_wal_hook(checkpointer->writer->handle, NULL, NULL);
+	pthread_mutex_lock(&checkpointer->mutex);
+	checkpointer->stopping = true;
+	pthread_cond_signal(&checkpointer->wake);
+	pthread_mutex_unlock(&checkpointer->mutex);
+	pthread_join(checkpointer->thread, NULL);
+	database_close(&checkpointer->database);
+	pthread_cond_destroy(&checkpointer->wake);
+	pthread_mutex_destroy(&checkpointer->mutex);
+	free(checkpointer);
+}
