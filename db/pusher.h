@@ -1,0 +1,33 @@
+/*
+ * pusher: tells the frontends which slots a write changed, before the write is acknowledged.
+ *
+ * Batches that are waiting while a push is under way go out together in the next one. The text is that of changes.h, sent by
+ * POST /coherence/push; a frontend confirms with 204. One that does not confirm is asked again until T has passed
+ * since the commit: by then its lease has lapsed, or was renewed after the commit and so includes the change.
+ */
+#ifndef PYGMY_DB_PUSHER_H
+#define PYGMY_DB_PUSHER_H
+
+#include <stddef.h>
+
+#include "db/error.h"
+#include "db/result.h"
+#include "db/stats.h"
+
+struct pusher;
+
+/*
+ * frontends: `unix:/path` or `http://host:port`, space separated, at most FRONTENDS_MAX; "" for none. Strings are copied; stats must
+ * outlive the pusher. Errors: INTERNAL (a name that can't be understood; logged), OUT_OF_MEMORY.
+ */
+enum pygmy_error pusher_create(const char *frontends, const char *log_id, int lease_ms, struct replica_stats *stats, struct pusher **out);
+/* Nobody may be waiting. NULL is allowed. */
+void pusher_destroy(struct pusher *pusher);
+
+/*
+ * Returns when each frontend has confirmed the slots of all results, or can't serve what they replaced any more.
+ * committed_ms is the monotonic time behind the commit. Blocks until then, at most T and the time of one try longer.
+ */
+void pusher_confirm(struct pusher *pusher, const struct result *results, size_t count, int64_t committed_ms);
+
+#endif

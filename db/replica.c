@@ -1,0 +1,124 @@
+/* replica: the parts of a node's copy of the store, put together. See replica.h. */
+#include "db/replica.h"
+
+#include <curl/curl.h>
+#include <sodium.h>
+#include <stdlib.h>
+
+#include "db/diagnostics.h"
+#include "db/limits.h"
+#include "db/log_embedded.h"
+#include "db/monotonic.h"
+#include "db/proposer.h"
+#include "db/reader.h"
+
+struct replica {
+	struct log *log;
+	struct pusher *pusher;
+	struct proposer *proposer;
+	struct reader_pool *readers;
+	struct replica_stats stats;
+	enum replica_start how;
+	char log_id[LOG_ID_TEXT_LEN + 1];
+};
+
+/* Another process may be creating the same store, or hold its lock for the moment of a recovery. */
+static enum pygmy_error open_log(struct replica *replica, const struct replica_config *config)
+{
+	int64_t deadline_ms = monotonic_ms() + REPLICA_OPEN_MS;
+	bool created = false;
+	enum pygmy_error error;
+	do {
+		error = log_embedded_open(config->db_path, config->catalogue_path, replica->log_id, &created, &replica->log);
+	} while (error == PYGMY_BUSY && monotonic_ms() < deadline_ms);
+	replica->how = created ? REPLICA_CREATED : REPLICA_EXISTING;
+	return error;
+}
+
+enum pygmy_error replica_open(const struct replica_config *config, struct replica **out)
+{
+	*out = NULL;
+	if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return PYGMY_INTERNAL;
+	struct replica *replica = calloc(1, sizeof *replica);
+	if (replica == NULL)
+		return PYGMY_OUT_OF_MEMORY;
+	replica_stats_init(&replica->stats);
+	enum pygmy_error error = open_log(replica, config);
+	if (error == PYGMY_OK)
+		error = reader_pool_create(config->db_path, config->reader_max, replica->log_id, &replica->readers);
+	if (error == PYGMY_OK)
+		error = pusher_create(config->frontends, replica->log_id, config->lease_ms, &replica->stats, &replica->pusher);
+	if (error == PYGMY_OK)
+		error = proposer_create(replica->log, replica->pusher, &replica->stats, &replica->proposer);
+	if (error != PYGMY_OK) {
+		diagnose_error("the database %s can't be used: %s", config->db_path, error_text(error));
+		replica_close(replica);
+		return error;
+	}
+	*out = replica;
+	return PYGMY_OK;
+}
+
+void replica_close(struct replica *replica)
+{
+	if (replica == NULL)
+		return;
+	proposer_destroy(replica->proposer);
+	pusher_destroy(replica->pusher);
+	reader_pool_destroy(replica->readers);
+	if (replica->log != NULL)
+		replica->log->operations->close(replica->log);
+	free(replica);
+}
+
+enum replica_start replica_how_started(const struct replica *replica)
+{
+	return replica->how;
+}
+
+const char *replica_log_id(const struct replica *replica)
+{
+	return replica->log_id;
+}
+
+struct replica_stats *replica_stats(struct replica *replica)
+{
+	return &replica->stats;
+}
+
+/*
+ * In the embedded store every read is as new as the log's end, so strict asks for nothing more, and there is nothing to
+ * wait for: a position that is not there now is no position of this log.
+ */
+enum pygmy_error reader_begin(struct replica *replica, uint64_t min_revision, bool strict, int64_t deadline_ms, struct reader **out)
+{
+	(void)strict;
+	(void)deadline_ms;
+	enum pygmy_error error = reader_pool_begin(replica->readers, out);
+	if (error == PYGMY_OK && reader_revision(*out) < min_revision) {
+		reader_end(*out);
+		*out = NULL;
+		error = PYGMY_BEHIND;
+	}
+	return error;
+}
+
+enum pygmy_error replica_propose(struct replica *replica, struct command *command, int64_t deadline_ms, struct result *out)
+{
+	return proposer_propose(replica->proposer, command, deadline_ms, out);
+}
+
+void replica_stop_proposals(struct replica *replica)
+{
+	proposer_stop(replica->proposer);
+}
+
+enum pygmy_error replica_ready(struct replica *replica)
+{
+	struct reader *reader;
+	enum pygmy_error error = reader_pool_begin(replica->readers, &reader);
+	if (error == PYGMY_OK)
+		reader_end(reader);
+	return error;
+}
