@@ -102,7 +102,7 @@ static enum pygmy_error load_part(const struct item *items, size_t count, size_t
 	struct slice name = arena_printf(&arena, "catalogue-%zu", number);
 	struct command command = { .type = COMMAND_IMPORT,
 				   .time_ms = wallclock_ms(),
-				   .request_key = request_key_scope(&arena, "import", 0, KEY_FROM_STORE, name),
+				   .request_key = request_key_scope(&arena, "import", 0, name),
 				   .import = { true, last, count, items } };
 	struct slice body = command_encode(&command, &arena);
 	char *entry = body.ptr == NULL ? NULL : arena_take(&arena, ENTRY_HEAD_BYTES + body.len);
