@@ -63,6 +63,7 @@ LIBFCGI := $(B)/lib/libworker.a
 LIBCLIENT := $(B)/lib/libclient.a
 COHERENCE := $(B)/lib/libpygmy_coherence.so
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
+TOOL_BIN := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 
 .PHONY: all
@@ -101,6 +102,14 @@ $(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIBFCGI) $(LIBCLIENT) $(call obj,$(NGINX_
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(LIBFCGI) $(call obj,$(NGINX_SRC)) $(LIBDB)
 	@mkdir -p "$(@D)"
 	$(CC) -pthread -fsanitize=fuzzer $(LDFLAGS_$(SAN)) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lfcgi $(LIBS)
+
+# Load generators and checkers of the system tests.
+$(B)/tools/%: $(B)/obj/tests/tools/%.o $(LIBDB)
+	@mkdir -p "$(@D)"
+	$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ $(LIBS)
+
+.PHONY: tools
+tools: $(TOOL_BIN)
 
 .PHONY: unit-build fuzz-build
 unit-build: $(UNIT_BIN)
