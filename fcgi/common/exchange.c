@@ -58,6 +58,9 @@ static void make_error(struct exchange *exchange, enum pygmy_error error, const 
 	answer->status = error_http_status(error);
 	answer->content_type = "application/json";
 	answer->etag[0] = '\0';
+	/* Of the errors, only "there is no such item" follows from the slot's state. */
+	answer->cacheable = answer->cacheable && error == PYGMY_ITEM_NOT_FOUND;
+	answer->has_changed = answer->has_changed && error == PYGMY_ITEM_NOT_FOUND;
 	answer->challenge = answer->status == 401;
 	answer->retry_after_s = answer->status == 503 ? RETRY_AFTER_S : 0;
 	writer_put_literal(out, "{\"code\":\"");
