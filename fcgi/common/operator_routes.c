@@ -144,7 +144,7 @@ static void put_worker(struct exchange *exchange)
 	put_int_member(out, "pid", getpid());
 	if (replica != NULL)
 		put_int_member(out, "proposals_waiting", (int64_t)atomic_load(&replica_stats(replica)->proposals_waiting));
-	put_text_member(out, "ready", replica != NULL && replica_ready(replica) == PYGMY_OK ? "yes" : "no");
+	writer_put_text(out, replica != NULL && replica_ready(replica) == PYGMY_OK ? "\"ready\":true," : "\"ready\":false,");
 	put_int_member(out, "requests", (int64_t)answers);
 	put_int_member(out, "restarts", (int64_t)worker->lifecycle.starts - 1);
 	if (counted)
