@@ -22,8 +22,8 @@ static const struct body_field item_fields[ITEM_FIELDS] = {
 	[ITEM_COST] = { .name = "cost", .type = BODY_MONEY, .required = true },
 	[ITEM_COUNT] = { .name = "count", .type = BODY_INT, .required = true, .min = 0, .max = COUNT_MAX },
 	[ITEM_ID] = { .name = "id", .type = BODY_INT, .required = true, .min = 1, .max = ID_MAX },
-	[ITEM_TITLE] = { .name = "title", .type = BODY_TEXT, .required = true, .min = 1, .max = TITLE_MAX_BYTES },
-	[ITEM_TOPIC] = { .name = "topic", .type = BODY_TEXT, .required = true, .min = 1, .max = TOPIC_MAX_BYTES },
+	[ITEM_TITLE] = { .name = "title", .type = BODY_TEXT, .required = true, .max = TITLE_MAX_BYTES },
+	[ITEM_TOPIC] = { .name = "topic", .type = BODY_TEXT, .required = true, .max = TOPIC_MAX_BYTES },
 };
 
 static bool read_items(const json_t *list, struct item *items, struct refusal *refusal)

@@ -25,8 +25,8 @@ enum { CREATE_COST, CREATE_COUNT, CREATE_TITLE, CREATE_TOPIC, CREATE_FIELDS };
 static const struct body_field create_fields[CREATE_FIELDS] = {
 	[CREATE_COST] = { .name = "cost", .type = BODY_MONEY, .required = true },
 	[CREATE_COUNT] = { .name = "count", .type = BODY_INT, .required = true, .min = 0, .max = COUNT_MAX },
-	[CREATE_TITLE] = { .name = "title", .type = BODY_TEXT, .required = true, .min = 1, .max = TITLE_MAX_BYTES },
-	[CREATE_TOPIC] = { .name = "topic", .type = BODY_TEXT, .required = true, .min = 1, .max = TOPIC_MAX_BYTES },
+	[CREATE_TITLE] = { .name = "title", .type = BODY_TEXT, .required = true, .max = TITLE_MAX_BYTES },
+	[CREATE_TOPIC] = { .name = "topic", .type = BODY_TEXT, .required = true, .max = TOPIC_MAX_BYTES },
 };
 
 /* The item is what was asked for under the recorded id, so a repeated request gets the same answer. */

@@ -3,8 +3,9 @@
 
 #include <inttypes.h>
 
+#include "db/catalogue_file.h"
 #include "db/limits.h"
-#include "fcgi/common/money.h"
+#include "db/money.h"
 
 /* Looks at brackets outside of strings only; whether the text is JSON at all is the parser's business. */
 static bool is_too_deep(struct slice text)
@@ -75,19 +76,6 @@ json_t *body_parse(struct slice text, struct refusal *refusal)
 	return root;
 }
 
-bool text_is_printable(struct slice text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char byte = (unsigned char)text.ptr[i];
-		if (byte < 0x20 || byte == 0x7f)
-			return false;
-		/* U+0080 to U+009F */
-		if (byte == 0xc2 && i + 1 < text.len && (unsigned char)text.ptr[i + 1] < 0xa0)
-			return false;
-	}
-	return true;
-}
-
 static bool refuse_value(struct refusal *refusal, const char *where, const struct body_field *field)
 {
 	switch (field->type) {
@@ -98,8 +86,8 @@ static bool refuse_value(struct refusal *refusal, const char *where, const struc
 		return refuse(refusal, PYGMY_INVALID_FIELD, "The field %s%s must be a number from 0 to %" PRId64 " with at most two decimals.",
 			where, field->name, COST_MAX_MINOR / 100);
 	case BODY_TEXT:
-		return refuse(refusal, PYGMY_INVALID_FIELD, "The field %s%s must be a text of %" PRId64 " to %" PRId64
-			" bytes without control characters.", where, field->name, field->min, field->max);
+		return refuse(refusal, PYGMY_INVALID_FIELD, "The field %s%s must be a text of 1 to %" PRId64
+			" bytes without control characters.", where, field->name, field->max);
 	case BODY_BOOL:
 		return refuse(refusal, PYGMY_INVALID_FIELD, "The field %s%s must be true or false.", where, field->name);
 	case BODY_LIST:
@@ -115,13 +103,10 @@ static bool read_value(const json_t *json, const struct body_field *field, struc
 		value->number = json_integer_value(json);
 		return json_is_integer(json) && value->number >= field->min && value->number <= field->max;
 	case BODY_MONEY:
-		if (json_is_integer(json))
-			return money_from_integer(json_integer_value(json), &value->number);
-		return json_is_real(json) && money_from_real(json_real_value(json), &value->number);
+		return money_of_json(json, &value->number);
 	case BODY_TEXT:
 		value->text = (struct slice){ json_string_value(json), json_string_length(json) };
-		return json_is_string(json) && value->text.len >= (size_t)field->min && value->text.len <= (size_t)field->max
-			&& text_is_printable(value->text);
+		return json_is_string(json) && catalogue_text_is_valid(value->text, (size_t)field->max);
 	case BODY_BOOL:
 		value->number = json_is_true(json);
 		return json_is_boolean(json);

@@ -18,8 +18,8 @@ struct body_field {
 	const char *name;
 	enum body_type type;
 	bool required;
-	int64_t min;                  /* BODY_INT: of the value; BODY_TEXT: of the length in bytes. Others: unused */
-	int64_t max;
+	int64_t min;                  /* BODY_INT: of the value. Others: unused */
+	int64_t max;                  /* BODY_INT: of the value; BODY_TEXT: of the length in bytes */
 };
 
 struct body_value {
@@ -41,8 +41,5 @@ json_t *body_parse(struct slice text, struct refusal *refusal);
  */
 bool body_read(const json_t *object, const char *where, const struct body_field *fields, size_t field_count, struct body_value *values,
 	struct refusal *refusal);
-
-/* Whether text holds no C0, DEL or C1 control character. text must be UTF-8. */
-bool text_is_printable(struct slice text);
 
 #endif

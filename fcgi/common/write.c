@@ -20,14 +20,11 @@ static struct slice random_key(struct arena *arena)
 	return (struct slice){ hex, 2 * RANDOM_KEY_BYTES };
 }
 
-static bool choose_key(struct exchange *exchange, bool key_required, struct slice *key, enum request_key_origin *origin,
-	struct refusal *refusal)
+static bool choose_key(struct exchange *exchange, bool key_required, struct slice *key, struct refusal *refusal)
 {
 	const struct request *request = &exchange->request;
-	*origin = KEY_FROM_NGINX;
 	if (request->idempotency_key.ptr != NULL) {
 		*key = request->idempotency_key;
-		*origin = KEY_FROM_CLIENT;
 		if (!request_key_is_valid(*key))
 			return refuse(refusal, PYGMY_INVALID_HEADER, "The header Idempotency-Key takes 1 to %d letters, digits and . _ : -",
 				REQUEST_KEY_MAX_BYTES);
@@ -45,13 +42,12 @@ bool write_prepare(struct exchange *exchange, const char *scope, bool key_requir
 {
 	struct refusal refusal;
 	struct slice key = SLICE_EMPTY;
-	enum request_key_origin origin;
-	if (!choose_key(exchange, key_required, &key, &origin, &refusal)) {
+	if (!choose_key(exchange, key_required, &key, &refusal)) {
 		exchange_refuse(exchange, &refusal);
 		return false;
 	}
 	exchange->answer.request_key = key;
-	command->request_key = request_key_scope(&exchange->arena, scope, 0, origin, key);
+	command->request_key = request_key_scope(&exchange->arena, scope, 0, key);
 	command->time_ms = wallclock_ms();
 	if (command->request_key.ptr != NULL)
 		return true;

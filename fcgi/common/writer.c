@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "db/money.h"
+
 #define FIRST_BYTES ((size_t)4096)
 #define KEPT_BYTES ((size_t)64 * 1024)
 
@@ -132,13 +134,6 @@ void writer_put_json_string(struct writer *writer, struct slice text)
 
 void writer_put_money(struct writer *writer, int64_t minor)
 {
-	uint64_t amount = minor < 0 ? UINT64_C(0) - (uint64_t)minor : (uint64_t)minor;
-	if (minor < 0)
-		writer_put_literal(writer, "-");
-	writer_put_uint(writer, amount / 100);
-	unsigned cents = (unsigned)(amount % 100);
-	if (cents == 0)
-		return;
-	char decimals[3] = { '.', (char)('0' + cents / 10), (char)('0' + cents % 10) };
-	writer_put(writer, (struct slice){ decimals, cents % 10 == 0 ? 2 : 3 });
+	char text[MONEY_TEXT_MAX];
+	writer_put(writer, (struct slice){ text, money_write(minor, text) });
 }
