@@ -42,7 +42,23 @@
 #define CHANGES_TEXT_MAX_BYTES (1024 * 1024)
 #define FRONTENDS_MAX 8
 
+/* Workers */
+#define WORKER_THREADS_MAX 256
+#define WORKER_STACK_BYTES (256 * 1024)           /* of a thread; sanitizers get four times as much */
+#define CONNECTIONS_MAX 512                       /* open FastCGI connections; more wait in the listen queue */
+#define REQUEST_ARENA_MAX_BYTES (8 * 1024 * 1024)
+#define ANSWER_HEAD_MAX_BYTES 1024
+#define ANSWER_MAX_BYTES (2 * 1024 * 1024)
+#define ROUTES_MAX 32
+#define IF_NONE_MATCH_MAX_BYTES 1024
+#define CONFIG_FILE_MAX_BYTES (64 * 1024)
+#define TRANSACTION_LOG_MAX_BYTES (8 * 1024 * 1024) /* then it is rotated */
+#define TRANSACTION_LOG_FILES 5                   /* kept, with the one that is written */
+
 /* Time, milliseconds */
+#define CONNECTION_IO_MS 5000                     /* reading from and writing to nginx */
+#define STOP_DEADLINE_MS 3000                     /* running requests may finish */
+#define OPEN_RETRY_MS 1000                        /* between tries to open a replica that does not open */
 #define REQUEST_DEADLINE_MS 4000                  /* of a worker; nginx waits longer, so that ours is the answer */
 #define MIN_REVISION_WAIT_MS 1000
 #define LEASE_DEFAULT_MS 2000                     /* T of the coherence protocol */

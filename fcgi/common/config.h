@@ -1,0 +1,36 @@
+/*
+ * config: the settings of a worker. The environment beats the file named by $PYGMY_CONFIG, and that beats the default.
+ *
+ * The file has NAME=value lines that a shell and systemd read the same way: comments with `#`, values bare or in one pair of
+ * single or double quotes, no expansions. Later lines win.
+ */
+#ifndef PYGMY_FCGI_CONFIG_H
+#define PYGMY_FCGI_CONFIG_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "db/diagnostics.h"
+
+#define PYGMY_VERSION "0.1.0"
+
+#define WORKER_NAME_BYTES 32
+#define FRONTENDS_BYTES 1024
+
+struct worker_config {
+	char name[WORKER_NAME_BYTES];     /* PYGMY_NAME: [A-Za-z0-9-], "catalog-A" */
+	char db_path[PATH_MAX];
+	char catalogue_path[PATH_MAX];    /* "": none */
+	char secrets_dir[PATH_MAX];
+	char log_dir[PATH_MAX];
+	char frontends[FRONTENDS_BYTES];
+	int lease_ms;
+	int threads;
+	enum diagnostics_level log_level;
+};
+
+/* kind ("catalog" or "order") gives the default name. False with a sentence in why. Before threads start. */
+bool config_load(struct worker_config *config, const char *kind, char *why, size_t why_size);
+
+#endif

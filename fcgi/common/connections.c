@@ -1,0 +1,139 @@
+/* connections: see connections.h. */
+#include "fcgi/common/connections.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "db/diagnostics.h"
+#include "db/limits.h"
+
+#define ACCEPT_BACKOFF_MS 100
+
+static bool watch(struct connections *connections, int operation, int fd, uint32_t events)
+{
+	struct epoll_event event = { .events = events, .data.fd = fd };
+	return epoll_ctl(connections->epoll_fd, operation, fd, &event) == 0;
+}
+
+bool connections_init(struct connections *connections, int listen_fd, int max)
+{
+	memset(connections, 0, sizeof *connections);
+	connections->listen_fd = listen_fd;
+	connections->max = max;
+	connections->stop_fd = -1;
+	/* Several threads may be told of one new connection: who comes too late must not wait for the next one. */
+	int flags = fcntl(listen_fd, F_GETFL);
+	connections->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) != 0 || connections->epoll_fd < 0)
+		goto fail;
+	connections->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (connections->stop_fd < 0 || !watch(connections, EPOLL_CTL_ADD, connections->stop_fd, EPOLLIN)
+			|| !watch(connections, EPOLL_CTL_ADD, listen_fd, EPOLLIN | EPOLLONESHOT))
+		goto fail;
+	return true;
+fail:
+	connections_close(connections);
+	return false;
+}
+
+void connections_close(struct connections *connections)
+{
+	int saved = errno;
+	if (connections->epoll_fd >= 0)
+		close(connections->epoll_fd);
+	if (connections->stop_fd >= 0)
+		close(connections->stop_fd);
+	errno = saved;
+}
+
+static void listen_again(struct connections *connections)
+{
+	if (!watch(connections, EPOLL_CTL_MOD, connections->listen_fd, EPOLLIN | EPOLLONESHOT))
+		diagnose_error("connections: can't watch the listening socket: %s", strerror(errno));
+}
+
+static void close_connection(struct connections *connections, int fd)
+{
+	close(fd);
+	connections_forget(connections);
+}
+
+static void adopt(struct connections *connections, int fd)
+{
+	struct timeval limit = { .tv_sec = CONNECTION_IO_MS / 1000, .tv_usec = CONNECTION_IO_MS % 1000 * 1000 };
+	atomic_fetch_add(&connections->open, 1);
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0
+			&& setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0
+			&& watch(connections, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLRDHUP | EPOLLONESHOT))
+		return;
+	diagnose_error("connections: can't take a connection: %s", strerror(errno));
+	close_connection(connections, fd);
+}
+
+static void accept_one(struct connections *connections)
+{
+	int fd = accept4(connections->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd >= 0) {
+		adopt(connections, fd);
+	} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+		diagnose_error("connections: can't accept: %s", strerror(errno));
+		struct pollfd stop = { .fd = connections->stop_fd, .events = POLLIN };
+		poll(&stop, 1, ACCEPT_BACKOFF_MS);
+	}
+	if (atomic_load(&connections->open) < connections->max) {
+		listen_again(connections);
+		return;
+	}
+	/* Whoever closes a connection from here on sees `paused`; one that was closed just before is seen here. */
+	atomic_store(&connections->paused, true);
+	if (atomic_load(&connections->open) < connections->max && atomic_exchange(&connections->paused, false))
+		listen_again(connections);
+}
+
+int connections_take(struct connections *connections)
+{
+	for (;;) {
+		struct epoll_event event;
+		int count = epoll_wait(connections->epoll_fd, &event, 1, -1);
+		if (count < 0 && errno != EINTR) {
+			diagnose_error("connections: epoll_wait failed: %s", strerror(errno));
+			return -1;
+		}
+		if (count <= 0)
+			continue;
+		if (event.data.fd == connections->stop_fd)
+			return -1;
+		if (event.data.fd != connections->listen_fd)
+			return event.data.fd;
+		accept_one(connections);
+	}
+}
+
+void connections_give_back(struct connections *connections, int fd)
+{
+	if (watch(connections, EPOLL_CTL_MOD, fd, EPOLLIN | EPOLLRDHUP | EPOLLONESHOT))
+		return;
+	diagnose_error("connections: can't keep a connection: %s", strerror(errno));
+	close_connection(connections, fd);
+}
+
+void connections_forget(struct connections *connections)
+{
+	atomic_fetch_sub(&connections->open, 1);
+	if (atomic_exchange(&connections->paused, false))
+		listen_again(connections);
+}
+
+void connections_stop(struct connections *connections)
+{
+	const uint64_t one = 1;
+	if (write(connections->stop_fd, &one, sizeof one) != (ssize_t)sizeof one)
+		diagnose_error("connections: can't wake the threads: %s", strerror(errno));
+}

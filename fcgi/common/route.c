@@ -1,0 +1,57 @@
+/* route: see route.h. A linear search: the tables have less than ROUTES_MAX rows. */
+#include "fcgi/common/route.h"
+
+#include <stdio.h>
+
+static bool matches(struct slice pattern, struct slice path, struct slice *id)
+{
+	static const struct slice ID = { "{id}", 4 };
+	*id = SLICE_EMPTY;
+	if (pattern.len < ID.len || memcmp(pattern.ptr + pattern.len - ID.len, ID.ptr, ID.len) != 0)
+		return slice_equal(pattern, path);
+	struct slice prefix = { pattern.ptr, pattern.len - ID.len };
+	if (!slice_starts_with(path, prefix) || path.len == prefix.len)
+		return false;
+	*id = (struct slice){ path.ptr + prefix.len, path.len - prefix.len };
+	return memchr(id->ptr, '/', id->len) == NULL;
+}
+
+static void write_allow(unsigned methods, char allow[ALLOW_TEXT_BYTES])
+{
+	snprintf(allow, ALLOW_TEXT_BYTES, "%s%s%s%s", methods & METHOD_GET ? ", GET, HEAD" : "", methods & METHOD_POST ? ", POST" : "",
+		methods & METHOD_PUT ? ", PUT" : "", methods & METHOD_DELETE ? ", DELETE" : "");
+	memmove(allow, allow + 2, strlen(allow) - 1);
+}
+
+enum route_found route_find(const struct route *const *routes, size_t route_count, enum method method, struct slice path, bool is_private,
+	const struct route **route, struct slice *id, char allow[ALLOW_TEXT_BYTES])
+{
+	unsigned methods = 0;
+	bool literal = false;
+	*route = NULL;
+	for (size_t i = 0; i < route_count; i++) {
+		struct slice this_id;
+		if ((routes[i]->is_private && !is_private) || !matches(slice_of(routes[i]->pattern), path, &this_id))
+			continue;
+		bool this_literal = this_id.ptr == NULL;
+		if (literal && !this_literal)
+			continue;
+		if (this_literal && !literal) {
+			/* What matched by {id} so far does not count. */
+			literal = true;
+			methods = 0;
+			*route = NULL;
+		}
+		methods |= routes[i]->method;
+		if (routes[i]->method == method) {
+			*route = routes[i];
+			*id = this_id;
+		}
+	}
+	if (*route != NULL)
+		return ROUTE_FOUND;
+	if (methods == 0)
+		return ROUTE_NO_PATH;
+	write_allow(methods, allow);
+	return ROUTE_NO_METHOD;
+}

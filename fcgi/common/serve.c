@@ -1,0 +1,126 @@
+/*
+ * serve: see serve.h.
+ *
+ * The order of the checks decides which error a request with several gets: path, method, credentials, headers, query, body. So
+ * whoever has no token learns nothing about what a body should look like.
+ */
+#include "fcgi/common/serve.h"
+
+#include "db/diagnostics.h"
+#include "db/monotonic.h"
+#include "fcgi/common/parameter.h"
+#include "fcgi/common/worker.h"
+
+#define COMPLAINTS_PER_SECOND 20
+
+static bool find_route(struct exchange *exchange)
+{
+	const struct worker *worker = exchange->worker;
+	struct request *request = &exchange->request;
+	char allow[ALLOW_TEXT_BYTES];
+	bool is_private = slice_equal(request->nginx_private, SLICE_LITERAL("1"));
+	switch (route_find(worker->routes, worker->route_count, request->method, request->path, is_private, &exchange->route,
+			&request->path_id, allow)) {
+	case ROUTE_FOUND:
+		return true;
+	case ROUTE_NO_METHOD:
+		exchange->answer.allow = arena_copy(&exchange->arena, slice_of(allow));
+		exchange_fail(exchange, PYGMY_METHOD_NOT_ALLOWED, "This path takes only %s.", allow);
+		return false;
+	case ROUTE_NO_PATH:
+		break;
+	}
+	exchange_fail(exchange, PYGMY_PATH_NOT_FOUND, NULL);
+	return false;
+}
+
+static bool check_body(struct exchange *exchange, struct refusal *refusal)
+{
+	const struct route *route = exchange->route;
+	struct request *request = &exchange->request;
+	if (!request_has_body(request))
+		return !route->body_required || refuse(refusal, PYGMY_BODY_REQUIRED, NULL);
+	if (route->body_max_bytes == 0)
+		return refuse(refusal, PYGMY_BODY_NOT_ALLOWED, NULL);
+	if (!request_read_body(request, exchange->source, route->body_max_bytes, &exchange->arena, refusal))
+		return false;
+	exchange->document = body_parse(request->body, refusal);
+	return exchange->document != NULL;
+}
+
+static bool check_request(struct exchange *exchange)
+{
+	struct request *request = &exchange->request;
+	struct refusal refusal;
+	if (!auth_allows(&exchange->worker->auth, exchange->route->role, request->authorization)) {
+		exchange_fail(exchange, PYGMY_UNAUTHORIZED, NULL);
+		return false;
+	}
+	if (request_check_headers(request, &refusal) && request_parse_query(request, &refusal)
+			&& parameters_check(&request->query, exchange->route->parameters, &refusal) && check_body(exchange, &refusal))
+		return true;
+	exchange_refuse(exchange, &refusal);
+	return false;
+}
+
+static bool check_replica(struct exchange *exchange)
+{
+	struct worker *worker = exchange->worker;
+	if (!exchange->route->needs_replica || atomic_load_explicit(&worker->replica, memory_order_acquire) != NULL)
+		return true;
+	enum pygmy_error why = (enum pygmy_error)atomic_load(&worker->open_error);
+	if (why == PYGMY_OK)
+		exchange_fail(exchange, PYGMY_NOT_READY, "The database is being opened.");
+	else
+		exchange_fail(exchange, PYGMY_NOT_READY, "The database could not be opened yet: %s", error_text(why));
+	return false;
+}
+
+/* At most COMPLAINTS_PER_SECOND lines: a full disk must not be filled by those who notice it. */
+static bool may_complain(struct worker *worker)
+{
+	int64_t second = monotonic_ms() / 1000;
+	int_fast64_t window = atomic_load(&worker->complaint_window);
+	if (window != second && atomic_compare_exchange_strong(&worker->complaint_window, &window, second)) {
+		int_fast64_t last = atomic_exchange(&worker->complaints, 0);
+		if (last > COMPLAINTS_PER_SECOND)
+			diagnose_error("request: %lld more failures were not logged", (long long)last - COMPLAINTS_PER_SECOND);
+	}
+	return atomic_fetch_add(&worker->complaints, 1) < COMPLAINTS_PER_SECOND;
+}
+
+static int route_index(const struct exchange *exchange)
+{
+	const struct worker *worker = exchange->worker;
+	for (size_t i = 0; exchange->route != NULL && i < worker->route_count; i++)
+		if (worker->routes[i] == exchange->route)
+			return (int)i;
+	return -1;
+}
+
+static void count_and_log(struct exchange *exchange)
+{
+	struct worker *worker = exchange->worker;
+	const struct request *request = &exchange->request;
+	const struct answer *answer = &exchange->answer;
+	int64_t duration_us = monotonic_us() - exchange->started_us;
+	metrics_count(&worker->metrics, route_index(exchange), answer->status, duration_us);
+	const char *route = exchange->route != NULL ? exchange->route->pattern : "unmatched";
+	int id_len = (int)(request->request_id.len < 64 ? request->request_id.len : 64);
+	if (answer->status >= 500 && may_complain(worker))
+		diagnose_error("request %.*s: %s answered %d %s after %lld us", id_len, request->request_id.ptr, route, answer->status,
+			error_code(answer->error), (long long)duration_us);
+	else if (worker->config.log_level == DIAGNOSTICS_DEBUG)
+		diagnose_debug("request %.*s: %s answered %d %s after %lld us", id_len, request->request_id.ptr, route, answer->status,
+			error_code(answer->error), (long long)duration_us);
+}
+
+struct slice serve(struct exchange *exchange, const struct request_source *source)
+{
+	exchange_begin(exchange, source);
+	if (find_route(exchange) && check_request(exchange) && check_replica(exchange))
+		exchange->route->handler(exchange);
+	struct slice bytes = exchange_finish(exchange);
+	count_and_log(exchange);
+	return bytes;
+}

@@ -1,0 +1,356 @@
+/*
+ * worker: start, threads, stop; see worker.h.
+ *
+ * Threads: the main one waits for signals, the opener opens the replica and ends, the others serve. Signals that stop the worker are
+ * blocked in all of them and taken by sigwaitinfo in the main one, so nothing ever runs in a signal handler. libfcgi's own
+ * stop switch, FCGX_ShutdownPending, is left alone: it makes reads and writes of running requests fail.
+ */
+#include "fcgi/common/worker.h"
+
+#include <errno.h>
+#include <fcgiapp.h>
+#include <jansson.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "db/monotonic.h"
+#include "fcgi/common/connections.h"
+#include "fcgi/common/operator_routes.h"
+#include "fcgi/common/serve.h"
+
+#define LISTEN_FD 0
+#define FAILED_START_MS 1000
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define THREAD_STACK_BYTES (4 * WORKER_STACK_BYTES)
+#else
+#define THREAD_STACK_BYTES WORKER_STACK_BYTES
+#endif
+
+/* What the main thread waits for, and the opener between two tries. */
+struct roll_call {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;       /* CLOCK_MONOTONIC */
+	int running;                  /* threads that have not ended */
+	bool stopping;
+};
+
+static struct worker the_worker;
+static struct connections the_connections;
+static struct roll_call roll_call = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+void worker_init(struct worker *worker, const struct worker_app *app)
+{
+	memset(worker, 0, sizeof *worker);
+	worker->app = app;
+	worker->transactions.fd = -1;
+	metrics_init(&worker->metrics);
+	for (size_t i = 0; i < app->route_count && worker->route_count < ROUTES_MAX; i++)
+		worker->routes[worker->route_count++] = &app->routes[i];
+	for (size_t i = 0; i < operator_route_count && worker->route_count < ROUTES_MAX; i++)
+		worker->routes[worker->route_count++] = &operator_routes[i];
+}
+
+/* ---- roll call ---------------------------------------------------------------------------------------- */
+
+static struct timespec after_ms(int64_t deadline_ms)
+{
+	return (struct timespec){ .tv_sec = deadline_ms / 1000, .tv_nsec = deadline_ms % 1000 * 1000000 };
+}
+
+static void roll_call_init(void)
+{
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&roll_call.changed, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
+static void thread_ends(void)
+{
+	pthread_mutex_lock(&roll_call.lock);
+	roll_call.running--;
+	pthread_cond_broadcast(&roll_call.changed);
+	pthread_mutex_unlock(&roll_call.lock);
+}
+
+/* Waits until the worker is told to stop, for wait_ms at most. */
+static bool is_stopping_after(int wait_ms)
+{
+	struct timespec deadline = after_ms(monotonic_ms() + wait_ms);
+	pthread_mutex_lock(&roll_call.lock);
+	while (!roll_call.stopping && pthread_cond_timedwait(&roll_call.changed, &roll_call.lock, &deadline) == 0)
+		continue;
+	bool stopping = roll_call.stopping;
+	pthread_mutex_unlock(&roll_call.lock);
+	return stopping;
+}
+
+/* Waits until all threads have ended. Returns how many have not at the deadline. */
+static int wait_for_threads(int64_t deadline_ms)
+{
+	struct timespec deadline = after_ms(deadline_ms);
+	pthread_mutex_lock(&roll_call.lock);
+	while (roll_call.running > 0 && pthread_cond_timedwait(&roll_call.changed, &roll_call.lock, &deadline) == 0)
+		continue;
+	int left = roll_call.running;
+	pthread_mutex_unlock(&roll_call.lock);
+	return left;
+}
+
+static bool start_thread(pthread_t *thread, void *(*run)(void *))
+{
+	pthread_attr_t attributes;
+	pthread_mutex_lock(&roll_call.lock);
+	roll_call.running++;
+	pthread_mutex_unlock(&roll_call.lock);
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
+	int error = pthread_create(thread, &attributes, run, NULL);
+	pthread_attr_destroy(&attributes);
+	if (error == 0)
+		return true;
+	diagnose_error("worker: can't start a thread: %s", strerror(error));
+	thread_ends();
+	return false;
+}
+
+/* ---- serving ------------------------------------------------------------------------------------------ */
+
+static size_t read_body(void *context, char *bytes, size_t size)
+{
+	const FCGX_Request *request = context;
+	int got = FCGX_GetStr(bytes, (int)size, request->in);
+	return got > 0 ? (size_t)got : 0;
+}
+
+/*
+ * What a handler left unread of the body must not be taken for the next request's beginning. A body that is much too long is
+ * not worth it: then the connection is closed instead.
+ */
+static void drain_body(FCGX_Request *request)
+{
+	char scratch[4096];
+	size_t drained = 0;
+	size_t got;
+	while ((got = read_body(request, scratch, sizeof scratch)) == sizeof scratch && drained <= IMPORT_BODY_MAX_BYTES)
+		drained += got;
+	if (got == sizeof scratch)
+		request->keepConnection = 0;
+}
+
+static void serve_connection(struct exchange *exchange, FCGX_Request *request, int fd)
+{
+	/* As if libfcgi had kept the connection from an earlier request of its own. */
+	request->ipcFd = fd;
+	request->keepConnection = 1;
+	if (FCGX_Accept_r(request) == 0) {
+		struct metrics *metrics = &exchange->worker->metrics;
+		struct request_source source = { .params = request->envp, .read_body = read_body, .context = request };
+		atomic_fetch_add_explicit(&metrics->busy, 1, memory_order_relaxed);
+		struct slice bytes = serve(exchange, &source);
+		drain_body(request);
+		if (bytes.len == 0 || FCGX_PutStr(bytes.ptr, (int)bytes.len, request->out) < 0)
+			request->keepConnection = 0;
+		FCGX_Finish_r(request);
+		atomic_fetch_sub_explicit(&metrics->busy, 1, memory_order_relaxed);
+	}
+	fd = request->ipcFd;
+	request->ipcFd = -1;
+	if (fd >= 0)
+		connections_give_back(&the_connections, fd);
+	else
+		connections_forget(&the_connections);
+	atomic_store_explicit(&exchange->worker->metrics.connections, atomic_load(&the_connections.open), memory_order_relaxed);
+}
+
+static void *run_server(void *unused)
+{
+	(void)unused;
+	FCGX_Request request;
+	struct exchange *exchange = malloc(sizeof *exchange);
+	if (exchange == NULL) {
+		diagnose_error("worker: no memory for a thread");
+		thread_ends();
+		return NULL;
+	}
+	exchange_init(exchange, &the_worker);
+	/* No listening socket for libfcgi: when a connection ends it must come back here, not wait for the next one itself. */
+	FCGX_InitRequest(&request, -1, 0);
+	int fd;
+	while (!atomic_load(&the_worker.stopping) && (fd = connections_take(&the_connections)) >= 0)
+		serve_connection(exchange, &request, fd);
+	exchange_close(exchange);
+	free(exchange);
+	thread_ends();
+	return NULL;
+}
+
+/* ---- the replica -------------------------------------------------------------------------------------- */
+
+static bool open_replica(struct worker *worker)
+{
+	const struct worker_config *config = &worker->config;
+	struct replica_config replica_config = {
+		.db_path = config->db_path,
+		.catalogue_path = worker->app->loads_catalogue && config->catalogue_path[0] != '\0' ? config->catalogue_path : NULL,
+		.frontends = config->frontends,
+		.lease_ms = config->lease_ms,
+		.reader_max = config->threads,
+	};
+	struct replica *replica = NULL;
+	int64_t began_ms = monotonic_ms();
+	enum pygmy_error error = replica_open(&replica_config, &replica);
+	atomic_store(&worker->open_error, error);
+	if (error != PYGMY_OK)
+		return false;
+	atomic_store_explicit(&worker->replica, replica, memory_order_release);
+	diagnose_info("worker: ready; the database %s was %s in %lld ms, log %s", config->db_path,
+		replica_how_started(replica) == REPLICA_CREATED ? "created" : "opened", (long long)(monotonic_ms() - began_ms),
+		replica_log_id(replica));
+	return true;
+}
+
+static void *run_opener(void *unused)
+{
+	(void)unused;
+	enum pygmy_error reported = PYGMY_OK;
+	while (!open_replica(&the_worker)) {
+		enum pygmy_error error = (enum pygmy_error)atomic_load(&the_worker.open_error);
+		if (error != reported)
+			diagnose_error("worker: the database does not open (%s); trying again every %d ms", error_code(error), OPEN_RETRY_MS);
+		reported = error;
+		if (is_stopping_after(OPEN_RETRY_MS))
+			break;
+	}
+	thread_ends();
+	return NULL;
+}
+
+/* ---- start and stop ----------------------------------------------------------------------------------- */
+
+static void stop_signals(sigset_t *signals)
+{
+	sigemptyset(signals);
+	sigaddset(signals, SIGTERM);
+	sigaddset(signals, SIGINT);
+	sigaddset(signals, SIGUSR1);
+}
+
+static bool is_listening(int fd)
+{
+	int listening = 0;
+	socklen_t len = sizeof listening;
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening != 0;
+}
+
+/* multiwatch starts a worker again at once: a start that can't succeed must not become a loop at full speed. */
+static int fail_slowly(void)
+{
+	sigset_t signals;
+	struct timespec pause = { .tv_sec = FAILED_START_MS / 1000 };
+	stop_signals(&signals);
+	sigtimedwait(&signals, NULL, &pause);
+	return EXIT_FAILURE;
+}
+
+static bool prepare(struct worker *worker, const struct worker_app *app)
+{
+	char why[256];
+	umask(077);
+	signal(SIGPIPE, SIG_IGN);
+	worker_init(worker, app);
+	if (!config_load(&worker->config, app->kind, why, sizeof why)) {
+		diagnose_error("worker: %s", why);
+		return false;
+	}
+	diagnostics_init(worker->config.name, worker->config.log_level);
+	if (sodium_init() < 0 || FCGX_Init() != 0) {
+		diagnose_error("worker: libsodium or libfcgi does not start");
+		return false;
+	}
+	json_object_seed(0);
+	roll_call_init();
+	if (!connections_init(&the_connections, LISTEN_FD, CONNECTIONS_MAX)) {
+		diagnose_error("worker: can't watch the socket: %s", strerror(errno));
+		return false;
+	}
+	lifecycle_begin(&worker->lifecycle, worker->config.db_path, worker->config.name);
+	auth_load(&worker->auth, worker->config.secrets_dir);
+	if (app->logs_transactions) {
+		char path[PATH_MAX + WORKER_NAME_BYTES + 32];
+		snprintf(path, sizeof path, "%s/%s.transactions.log", worker->config.log_dir, worker->config.name);
+		transaction_log_open(&worker->transactions, path, TRANSACTION_LOG_MAX_BYTES);
+	}
+	return true;
+}
+
+/* Running requests end, waiting threads wake up. Returns how many threads did not make it in time. */
+static int stop_threads(struct worker *worker)
+{
+	int64_t deadline_ms = monotonic_ms() + STOP_DEADLINE_MS;
+	atomic_store(&worker->stopping, true);
+	struct replica *replica = atomic_load(&worker->replica);
+	if (replica != NULL)
+		replica_stop_proposals(replica);
+	pthread_mutex_lock(&roll_call.lock);
+	roll_call.stopping = true;
+	pthread_cond_broadcast(&roll_call.changed);
+	pthread_mutex_unlock(&roll_call.lock);
+	connections_stop(&the_connections);
+	return wait_for_threads(deadline_ms);
+}
+
+static void close_all(struct worker *worker)
+{
+	replica_close(atomic_load(&worker->replica));
+	if (worker->app->logs_transactions)
+		transaction_log_close(&worker->transactions);
+	connections_close(&the_connections);
+}
+
+int worker_run(const struct worker_app *app)
+{
+	struct worker *worker = &the_worker;
+	pthread_t threads[WORKER_THREADS_MAX + 1];
+	int started = 0, signal_number = 0;
+	sigset_t signals;
+	if (!is_listening(LISTEN_FD)) {
+		fprintf(stderr, "pygmy %s: standard input is no listening socket. Start it with: spawn-fcgi -n -s SOCKET -- multiwatch -- PROGRAM\n",
+			app->kind);
+		return EXIT_FAILURE;
+	}
+	stop_signals(&signals);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	if (!prepare(worker, app))
+		return fail_slowly();
+	diagnose_info("worker: %s %s, pid %d, %d threads", app->kind, PYGMY_VERSION, (int)getpid(), worker->config.threads);
+	while (started < worker->config.threads && start_thread(&threads[started], run_server))
+		started++;
+	if (started == 0)
+		return fail_slowly();
+	if (start_thread(&threads[started], run_opener))
+		started++;
+	while ((signal_number = sigwaitinfo(&signals, NULL)) < 0)
+		continue;
+	diagnose_info("worker: stopping on %s", strsignal(signal_number));
+	int left = stop_threads(worker);
+	lifecycle_end(&worker->lifecycle);
+	if (left > 0) {
+		/* Their requests are cut; nginx asks another worker, with the same request key. */
+		diagnose_warning("worker: stopped with %d threads still busy after %d ms", left, STOP_DEADLINE_MS);
+		_exit(EXIT_SUCCESS);
+	}
+	for (int i = 0; i < started; i++)
+		pthread_join(threads[i], NULL);
+	close_all(worker);
+	diagnose_info("worker: stopped");
+	return EXIT_SUCCESS;
+}
