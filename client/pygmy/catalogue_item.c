@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "client/pygmy/money.h"
+#include "client/pygmy/price.h"
 #include "client/pygmy/safe_text.h"
 #include "db/limits.h"
 
@@ -26,9 +26,7 @@ static bool check_names(const json_t *object, char *error)
 			return false;
 		}
 	}
-	if (json_object_size(object) == sizeof(names) / sizeof(names[0]))
-		return true;
-	return item_fail(error, "there is a field other than id, title, topic, cost and count");
+	return true;
 }
 
 bool catalogue_item_from_json(const json_t *object, struct catalogue_item *out, char error[CATALOGUE_ITEM_ERROR_MAX_BYTES])
@@ -53,7 +51,7 @@ bool catalogue_item_from_json(const json_t *object, struct catalogue_item *out, 
 		return item_fail(error, "\"title\" is not a text of 1 to 500 bytes");
 	if (out->topic_len < 1 || out->topic_len > TOPIC_MAX_BYTES)
 		return item_fail(error, "\"topic\" is not a text of 1 to 100 bytes");
-	if (!money_from_json(json_object_get(object, "cost"), &out->cost_minor))
+	if (!price_from_json(json_object_get(object, "cost"), &out->cost_minor))
 		return item_fail(error, "\"cost\" is not a number from 0 to 1000000000 with at most two decimals");
 	if (out->count < 0 || out->count > COUNT_MAX)
 		return item_fail(error, "\"count\" is not a whole number from 0 to 1000000000");
@@ -78,7 +76,7 @@ bool catalogue_item_append_json(struct text *out, const struct catalogue_item *i
 	text_append_format(out, "{\"id\": %" PRId64 ", \"title\": ", item->id);
 	bool done = json_append_string(out, item->title, item->title_len) && text_append_string(out, ", \"topic\": ") &&
 		    json_append_string(out, item->topic, item->topic_len) && text_append_string(out, ", \"cost\": ");
-	money_append_number(out, item->cost_minor);
+	price_append_number(out, item->cost_minor);
 	text_append_format(out, ", \"count\": %" PRId64 "}", item->count);
 	return done && !out->failed;
 }

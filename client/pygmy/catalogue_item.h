@@ -19,7 +19,9 @@ struct catalogue_item {
 	int64_t count;
 };
 
-/* Checks all five fields and that there is no other. Errors: false and a sentence. */
+#define CATALOGUE_ITEM_FIELDS 5
+
+/* Checks all five fields, ignores others. Errors: false and a sentence. */
 bool catalogue_item_from_json(const json_t *object, struct catalogue_item *out, char error[CATALOGUE_ITEM_ERROR_MAX_BYTES]);
 
 /* Appends a JSON object without a line end: fields in the order of the catalogue file. Errors: false, as text_append. */

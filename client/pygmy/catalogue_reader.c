@@ -194,6 +194,10 @@ static enum catalogue_read take_item(struct catalogue_reader *reader, struct cat
 	struct catalogue_item item;
 	char item_error[CATALOGUE_ITEM_ERROR_MAX_BYTES];
 	bool good = catalogue_item_from_json(object, &item, item_error);
+	if (good && json_object_size(object) != CATALOGUE_ITEM_FIELDS) {
+		(void)snprintf(item_error, sizeof(item_error), "there is a field other than id, title, topic, cost and count");
+		good = false;
+	}
 	json_decref(object);
 	if (!good)
 		return broken(reader, "%s", item_error);

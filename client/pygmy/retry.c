@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "client/pygmy/answer.h"
+#include "client/pygmy/envelope.h"
 #include "client/pygmy/safe_text.h"
 #include "client/pygmy/wait.h"
 
@@ -24,12 +24,12 @@ static bool is_gateway_error(long status)
  */
 static bool may_be_done(const struct http_answer *answer)
 {
-	char code[ANSWER_CODE_MAX_BYTES + 1];
+	char code[ENVELOPE_CODE_MAX_BYTES + 1];
 	if (answer->result != HTTP_ANSWERED)
 		return answer->result == HTTP_LOST;
 	if (answer->status != 503)
 		return is_gateway_error(answer->status);
-	return !answer_code(answer, code) || strcmp(code, "outcome_unknown") == 0;
+	return !envelope_code(answer, code) || strcmp(code, "outcome_unknown") == 0;
 }
 
 /* The reason of the last failure in words, also for an answer that is one. */
@@ -38,7 +38,7 @@ static void describe(struct http_answer *answer)
 	if (answer->result != HTTP_ANSWERED)
 		return;
 	struct text message = TEXT_INIT(HTTP_REASON_MAX_BYTES - 1);
-	answer_message(answer, &message);
+	envelope_message(answer, &message);
 	(void)snprintf(answer->reason, sizeof(answer->reason), "%s", text_borrow(&message));
 	text_close(&message);
 }

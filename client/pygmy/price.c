@@ -1,7 +1,7 @@
 /*
- * money: the only place that meets floating point, and leaves it at once.
+ * price: the only place that meets floating point, and leaves it at once.
  */
-#include "client/pygmy/money.h"
+#include "client/pygmy/price.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -10,26 +10,33 @@
 #include "client/pygmy/args.h"
 #include "db/limits.h"
 
-bool money_from_json(const json_t *number, int64_t *minor)
+/* Up to here every amount is the double nearest to it, and to no other. */
+#define PRICE_EXACT_MAX_MINOR (INT64_C(1) << 49)
+
+bool price_total_from_json(const json_t *number, int64_t *minor)
 {
 	if (json_is_integer(number)) {
 		json_int_t whole = json_integer_value(number);
-		if (whole < 0 || whole > COST_MAX_MINOR / 100)
+		if (whole < 0 || whole > INT64_MAX / 100)
 			return false;
 		*minor = whole * 100;
 		return true;
 	}
 	if (!json_is_real(number))
 		return false;
-	double value = json_real_value(number) * 100;
-	double rounded = round(value);
-	if (!(value >= 0 && value <= (double)COST_MAX_MINOR) || fabs(value - rounded) > 1e-4)
+	double value = json_real_value(number);
+	if (!(value >= 0 && value <= (double)(PRICE_EXACT_MAX_MINOR / 100)))
 		return false;
-	*minor = (int64_t)rounded;
-	return true;
+	*minor = (int64_t)llround(value * 100);
+	return (double)*minor / 100 == value;
 }
 
-bool money_parse(const char *text, int64_t *minor)
+bool price_from_json(const json_t *number, int64_t *minor)
+{
+	return price_total_from_json(number, minor) && *minor <= COST_MAX_MINOR;
+}
+
+bool price_parse(const char *text, int64_t *minor)
 {
 	char whole_digits[16];
 	size_t whole_len = strcspn(text, ".");
@@ -47,17 +54,17 @@ bool money_parse(const char *text, int64_t *minor)
 	return *minor <= COST_MAX_MINOR;
 }
 
-void money_append_number(struct text *out, int64_t minor)
+void price_append_number(struct text *out, int64_t minor)
 {
 	if (minor % 100 == 0)
 		text_append_format(out, "%" PRId64, minor / 100);
 	else if (minor % 10 == 0)
 		text_append_format(out, "%" PRId64 ".%" PRId64, minor / 100, minor % 100 / 10);
 	else
-		money_append_amount(out, minor);
+		price_append_amount(out, minor);
 }
 
-void money_append_amount(struct text *out, int64_t minor)
+void price_append_amount(struct text *out, int64_t minor)
 {
 	text_append_format(out, "%" PRId64 ".%02" PRId64, minor / 100, minor % 100);
 }
