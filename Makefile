@@ -66,10 +66,75 @@ UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
 TOOL_BIN := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 
+# ---- what a user calls ---------------------------------------------------------------------------
+# Everything below is relative to the clone, whose path may hold spaces. Recipes with a + build in parallel by themselves.
+JOBS = -j$(shell nproc)
+
+.PHONY: run stop restart status logs reset bench test unit system fuzz lint test-fresh clean deps
+run: ## install what is missing, build, start the store and show it working
+	@client/deps.sh run
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
+	@client/store.sh start
+	@client/demo.sh
+
+stop: ## stop the store; its data stays
+	@client/store.sh stop
+
+restart: ## build, then stop and start the store
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
+	@client/store.sh restart
+
+status: ## show what runs, since when, with how much memory
+	@client/store.sh status || [ $$? -eq 3 ] # 3: down, which is a state, not a failure
+
+logs: ## show the end of every log (make logs FOLLOW=1 goes on)
+	@client/store.sh logs $(if $(FOLLOW),-f)
+
+reset: ## stop the store and delete its data
+	@client/store.sh reset
+
+test: ## install what is missing, build and run every test
+	@client/deps.sh test
+	@tests/run.sh
+
+unit system lint: ## run this part of the tests (SAN=address|thread: with that variant)
+	@client/deps.sh test
+	@SAN='$(SAN)' tests/run.sh $@
+
+fuzz: ## run every fuzz target for FUZZ_SECONDS=3 seconds
+	@client/deps.sh test
+	@tests/run.sh fuzz
+
+test-fresh: ## try make run and make test on a fresh Debian in a chroot (root, network, minutes)
+	@tests/fresh_machine.sh
+
+bench: ## measure the store; prints a table, writes CSV and plots
+	@client/deps.sh bench
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
+	@tests/bench/bench.sh
+
+deps: ## install the packages that run and test need
+	@client/deps.sh run test
+
+clean: ## delete what was built (a running store goes on)
+	rm -rf .build
+
+# ---- how it is built -----------------------------------------------------------------------------
 .PHONY: all
 all: $(B)/bin/catalog $(B)/bin/order $(B)/bin/pygmy $(COHERENCE) ## build everything that runs
 
-$(B)/obj/%.o: %.c Makefile
+# Says in plain words why a build cannot work.
+.PHONY: preflight
+preflight:
+	@for tool in $(CC) pkg-config; do command -v $$tool >/dev/null || \
+		{ echo "$$tool is missing; client/deps.sh installs what the build needs" >&2; exit 1; }; done
+	@pkg-config --exists $(PACKAGES) || \
+		{ echo "libraries are missing; client/deps.sh installs what the build needs" >&2; exit 1; }
+	@foreign=$$(find .build ! -writable -print -quit 2>/dev/null || :); if [ -n "$$foreign" ]; then \
+		echo "$$foreign belongs to $$(stat -c %U "$$foreign"), so this tree was built by another user (sudo?);" \
+			"delete it with: sudo rm -rf .build" >&2; exit 1; fi
+
+$(B)/obj/%.o: %.c Makefile | preflight
 	@mkdir -p "$(@D)"
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -114,9 +179,12 @@ tools: $(TOOL_BIN)
 .PHONY: unit-build fuzz-build
 unit-build: $(UNIT_BIN)
 fuzz-build: $(FUZZ_BIN)
+# The unit tests that start threads; they run under ThreadSanitizer too.
+.PHONY: threads-build
+threads-build: $(filter %_threads,$(UNIT_BIN))
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d)
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z][a-zA-Z_-]*:.*##' Makefile | sed -E 's/^([a-zA-Z_-]+):.*## /\1\t/' | expand -t 18
+	@grep -hE '^[a-z][a-zA-Z_ -]*:.*##' Makefile | sed -E 's/^([a-zA-Z_ -]+):.*## /\1\t/' | expand -t 18

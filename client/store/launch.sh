@@ -1,0 +1,148 @@
+# shellcheck shell=bash
+# Starting, repairing and stopping the processes of a store. All of this runs as the store's user, under the lock.
+
+# Prints NUL-terminated KEY=value for everything that worker $1 is told.
+launch_environment() {
+    local name
+    for name in "${settings_names[@]}"; do printf '%s=%s\0' "$name" "${!name}"; done
+    printf '%s\0' "PYGMY_NAME=$1" "PYGMY_SUPERVISED_IN=$PYGMY_RUN_DIR" PATH=/usr/bin:/bin LANG=C.UTF-8 "HOME=$PYGMY_STATE_DIR"
+    for name in ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS TSAN_OPTIONS; do
+        if [[ -n ${!name:-} ]]; then printf '%s=%s\0' "$name" "${!name}"; fi
+    done
+}
+
+# Keeps a log from growing for ever: past the limit it becomes <log>.1 when its process starts.
+launch_log() {
+    local log=$PYGMY_LOG_DIR/$1
+    if [[ -f $log && $(stat -c %s -- "$log") -gt $log_limit_bytes ]]; then mv -f -- "$log" "$log.1"; fi
+    : >>"$log"
+}
+
+# spawn-fcgi makes the socket, multiwatch starts the program again whenever it dies. Both want absolute paths.
+launch_worker() {
+    local name=$1 program=${1%-*} environment
+    mapfile -d '' environment < <(launch_environment "$name")
+    launch_log "$name.log"
+    process_start "$name" "$PYGMY_LOG_DIR/$name.log" env -i "${environment[@]}" \
+        spawn-fcgi -n -s "$PYGMY_RUN_DIR/$name.sock" -M 0600 -b 1024 -- \
+        "$(command -v multiwatch)" -s TERM -r 1000 -t 500 -- "$app/bin/$program"
+}
+
+launch_nginx() {
+    local name
+    launch_log nginx-error.log
+    launch_log nginx-access.log
+    rm -f -- "$PYGMY_RUN_DIR/frontend.sock"
+    for name in "${settings_names[@]}"; do export "${name?}"; done
+    "$BASH" "$app/nginx/render.sh" >"$PYGMY_RUN_DIR/nginx.conf.new" </dev/null &&
+        mv -- "$PYGMY_RUN_DIR/nginx.conf.new" "$PYGMY_RUN_DIR/nginx.conf" || return
+    process_start nginx "$PYGMY_LOG_DIR/nginx-error.log" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
+        nginx -p "$PYGMY_RUN_DIR/nginx" -e "$PYGMY_LOG_DIR/nginx-error.log" -c "$PYGMY_RUN_DIR/nginx.conf" -g 'daemon off;'
+}
+
+# Starts process $1 after ending what may be left of it.
+launch_process() {
+    stop_process "$1" || return
+    if [[ $1 == nginx ]]; then launch_nginx; else launch_worker "$1"; fi
+}
+
+# Prints the names of the processes that do not answer that they are ready. While nginx does not, only nginx is named:
+# nobody else can be asked.
+launch_unready() {
+    local name port path code number answers=0 names=() urls=() unready=()
+    while read -r name port path; do
+        names+=("$name")
+        urls+=(-o /dev/null "http://$reach:$port$path")
+    done < <(settings_listeners)
+    while read -r number code; do
+        answers=$((answers + 1))
+        if [[ $code == 200 ]]; then continue; fi
+        if [[ ${names[number]} == nginx ]]; then unready=(nginx) && break; fi
+        unready+=("${names[number]}")
+    done < <(curl --silent --globoff --noproxy '*' --parallel --parallel-immediate --max-time 2 \
+        --write-out '%{urlnum} %{http_code}\n' "${urls[@]}" 2>/dev/null | sort -rn)
+    if [[ $answers -eq 0 ]]; then unready=(nginx); fi
+    if [[ ${#unready[@]} -gt 0 ]]; then printf '%s\n' "${unready[@]}"; fi
+}
+
+# Waits until everything is ready. Sets `unready` to who is not when the limit is over, or when somebody has died.
+launch_wait_ready() {
+    local now_ms deadline name
+    clock_read
+    deadline=$((now_ms + start_limit_ms))
+    while :; do
+        mapfile -t unready < <(launch_unready)
+        [[ ${#unready[@]} -gt 0 ]] || return 0
+        for name in "${process_names[@]}"; do
+            if [[ -f $PYGMY_RUN_DIR/$name.process ]] && ! process_is_alive "$name"; then unready=("$name") && return 1; fi
+        done
+        clock_read
+        ((now_ms < deadline)) || return 1
+        sleep 0.02
+    done
+}
+
+# Brings every process up. Who runs and is ready is left alone; who is not is started (again).
+# Prints one word: started, running (nothing was to be done) or repaired.
+launch_all() {
+    local name unready=() dead=() launched=' '
+    for name in "${process_names[@]}"; do
+        if ! process_is_alive "$name"; then dead+=("$name"); fi
+    done
+    if [[ ${#dead[@]} -eq 0 && -z $(launch_unready) ]]; then printf 'running\n' && return; fi
+    # First those that are dead; then, once, those that run and do not get ready in time.
+    unready=("${dead[@]}")
+    while :; do
+        for name in "${unready[@]}"; do
+            if [[ $launched == *" $name "* ]] || ! launch_process "$name"; then launch_explain "${unready[@]}" && return 1; fi
+            launched+="$name "
+        done
+        if launch_wait_ready; then break; fi
+    done
+    if [[ ${#dead[@]} -eq ${#process_names[@]} ]]; then printf 'started\n'; else printf 'repaired\n'; fi
+}
+
+# Says on stderr why the given processes are not ready, as far as their logs tell.
+launch_explain() {
+    local name log pid started boot log_offset
+    for name in "$@"; do
+        log=$PYGMY_LOG_DIR/$name.log
+        if [[ $name == nginx ]]; then log=$PYGMY_LOG_DIR/nginx-error.log; fi
+        if process_is_alive "$name"; then say "store: $name runs but does not answer"; else say "store: $name does not run"; fi
+        say "--- end of $log"
+        process_read_record "$name" || log_offset=0
+        tail -c "+$((log_offset + 1))" -- "$log" 2>/dev/null | tail -n 15
+        say '---'
+    done >&2
+}
+
+stop_process() {
+    local signal=TERM
+    # QUIT lets nginx finish the requests it is working on.
+    if [[ $1 == nginx ]]; then signal=QUIT; fi
+    process_end "$1" "$signal" && rm -f -- "$PYGMY_RUN_DIR/$1.sock"
+}
+
+# Ends everything: first who takes requests from outside, then the workers, then workers without a record.
+stop_all() {
+    local name job jobs=() result=0
+    if [[ ! -d $PYGMY_RUN_DIR ]]; then return; fi
+    stop_process nginx || result=1
+    for name in "${worker_names[@]}"; do
+        stop_process "$name" &
+        jobs+=("$!")
+    done
+    for job in "${jobs[@]}"; do wait "$job" || result=1; done
+    process_end_all 'TERM KILL' < <(process_strays) || result=1
+    rm -f -- "$PYGMY_RUN_DIR"/*.sock "$PYGMY_RUN_DIR/nginx.pid" "$PYGMY_RUN_DIR"/*.new
+    return "$result"
+}
+
+# Whether anything of the store runs.
+is_anything_alive() {
+    local name
+    for name in "${process_names[@]}"; do
+        if [[ -n $(process_members "$name") ]]; then return 0; fi
+    done
+    [[ -n $(process_strays) ]]
+}

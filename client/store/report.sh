@@ -1,0 +1,149 @@
+# shellcheck shell=bash
+# What a store tells about itself: status, logs, and who holds a port that it needs.
+
+# Prints who listens on TCP port $1, as a sentence; nothing when nobody does.
+report_port_holder() {
+    local line holder=
+    line=$(ss -Hltnp "sport = :$1" 2>/dev/null | head -n 1)
+    [[ -n $line ]] || return 0
+    if [[ $line =~ users:\(\(\"([^\"]*)\",pid=([0-9]+) ]]; then
+        holder="process ${BASH_REMATCH[2]} (${BASH_REMATCH[1]}: $(tr '\0\n' '  ' <"/proc/${BASH_REMATCH[2]}/cmdline" 2>/dev/null | cut -c1-150))"
+    else
+        holder="a process of another user ('sudo ss -ltnp sport = :$1' names it)"
+    fi
+    if curl --silent --globoff --noproxy '*' --max-time 1 "http://$reach:$1/" 2>/dev/null </dev/null | grep -qi pygmy ||
+        [[ $holder == *pygmy* ]]; then
+        holder="another Pygmy store, $holder"
+    fi
+    printf '%s' "$holder"
+}
+
+# Fails with a message when a port that the store is about to need is taken by somebody else.
+report_taken_ports() {
+    local name port path holder taken=0 own='' who
+    for name in "${process_names[@]}"; do
+        while read -r who _; do own+=" $who "; done < <(process_members "$name")
+    done
+    while read -r name port path; do
+        holder=$(report_port_holder "$port")
+        [[ -n $holder ]] || continue
+        if [[ $holder =~ process\ ([0-9]+)\  && $own == *" ${BASH_REMATCH[1]} "* ]]; then continue; fi
+        say "store: port $port, which $name needs, is taken by $holder" >&2
+        taken=1
+    done < <(settings_listeners)
+    [[ $taken -eq 0 ]] && return
+    say "store: stop that program, or choose other ports, for example: PYGMY_PORT_FRONTEND=9010 make run" >&2
+    say "       (PYGMY_PORT_FRONTEND, PYGMY_PORT_CATALOG_A, PYGMY_PORT_CATALOG_B, PYGMY_PORT_ORDER_A, PYGMY_PORT_ORDER_B)" >&2
+    return "$exit_port"
+}
+
+# Prints one line per process: name state pid uptime_s pss_kb restarts, separated by tabs.
+# States: ready, unready (runs, does not answer), orphaned (its supervisor is dead), down.
+report_processes() {
+    local name state now_ms unready pss restarts pid started boot log_offset members who stat ticks
+    ticks=$(getconf CLK_TCK)
+    clock_read
+    unready=" $(launch_unready | tr '\n' ' ')"
+    for name in "${process_names[@]}"; do
+        mapfile -t members < <(process_members "$name")
+        pss=0 restarts=0 state=down
+        for who in "${members[@]}"; do
+            pss=$((pss + $(awk '/^Pss:/ {print $2; exit}' "/proc/${who% *}/smaps_rollup" 2>/dev/null || printf 0)))
+        done
+        if process_is_alive "$name"; then
+            state=ready
+            if [[ $unready == *" $name "* ]]; then state=unready; fi
+            if [[ $name != nginx ]]; then
+                restarts=$(tail -c "+$((log_offset + 1))" -- "$PYGMY_LOG_DIR/$name.log" 2>/dev/null | grep -c '^Child\[.*\] died, respawn' || :)
+            fi
+        elif [[ ${#members[@]} -gt 0 ]]; then
+            state=orphaned
+        fi
+        if [[ $state == down || $state == orphaned ]]; then pid=0 started=$((now_ms * ticks / 1000)); fi
+        printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$name" "$state" "$pid" "$((now_ms / 1000 - started / ticks))" "$pss" "$restarts"
+    done
+}
+
+# Sets `overall` to up, degraded or down from the states in report_processes's lines on stdin.
+report_overall() {
+    local states
+    states=$(cut -f 2 | sort -u)
+    case $states in
+        ready) overall=up ;;
+        down) overall=down ;;
+        *) overall=degraded ;;
+    esac
+}
+
+report_duration() {
+    local s=$1
+    if ((s >= 86400)); then printf '%dd%02dh' $((s / 86400)) $((s % 86400 / 3600))
+    elif ((s >= 3600)); then printf '%dh%02dm' $((s / 3600)) $((s % 3600 / 60))
+    elif ((s >= 60)); then printf '%dm%02ds' $((s / 60)) $((s % 60))
+    else printf '%ds' "$s"; fi
+}
+
+report_mib() { printf '%d.%d MiB' $(($1 / 1024)) $(($1 % 1024 * 10 / 1024)); }
+
+report_table() {
+    local lines=$1 overall=$2 name state pid uptime pss restarts total=0
+    say "Pygmy store: $overall"
+    printf '\n  %-10s %-9s %8s %8s %11s %9s\n' PROCESS STATE PID UPTIME MEMORY RESTARTS
+    while IFS=$'\t' read -r name state pid uptime pss restarts; do
+        total=$((total + pss))
+        if [[ $pid -eq 0 ]]; then pid=- uptime=- restarts=-; else uptime=$(report_duration "$uptime"); fi
+        printf '  %-10s %-9s %8s %8s %11s %9s\n' "$name" "$state" "$pid" "$uptime" "$(report_mib "$pss")" "$restarts"
+    done <<<"$lines"
+    printf '  %-10s %-9s %8s %8s %11s\n\n' all '' '' '' "$(report_mib "$total")"
+    say "  frontend   http://$reach:$PYGMY_PORT_FRONTEND/"
+    say "  catalog    http://$reach:$PYGMY_PORT_CATALOG_A/ (A)  http://$reach:$PYGMY_PORT_CATALOG_B/ (B)"
+    say "  order      http://$reach:$PYGMY_PORT_ORDER_A/ (A)  http://$reach:$PYGMY_PORT_ORDER_B/ (B)"
+    say "  data       $PYGMY_STATE_DIR"
+    say "  logs       $PYGMY_LOG_DIR"
+}
+
+report_json_string() {
+    local text=${1//\\/\\\\}
+    printf '"%s"' "${text//\"/\\\"}"
+}
+
+report_json() {
+    local lines=$1 overall=$2 name state pid uptime pss restarts total=0 comma=
+    printf '{"status":"%s","processes":[' "$overall"
+    while IFS=$'\t' read -r name state pid uptime pss restarts; do
+        total=$((total + pss))
+        printf '%s{"name":"%s","state":"%s","pid":%d,"uptime_s":%d,"pss_kb":%d,"restarts":%d}' \
+            "$comma" "$name" "$state" "$pid" "$uptime" "$pss" "$restarts"
+        comma=,
+    done <<<"$lines"
+    printf '],"pss_kb":%d,"frontend":"http://%s:%d/"' "$total" "$reach" "$PYGMY_PORT_FRONTEND"
+    for name in STATE_DIR RUN_DIR LOG_DIR; do
+        state=PYGMY_$name
+        printf ',"%s":' "$(tr '[:upper:]' '[:lower:]' <<<"$name")"
+        report_json_string "${!state}"
+    done
+    printf '}\n'
+}
+
+# Prints the status; $1 is table or json. Returns 0 up, 1 degraded, 3 down.
+report_status() {
+    local lines overall
+    lines=$(report_processes)
+    report_overall <<<"$lines"
+    "report_$1" "$lines" "$overall"
+    case $overall in
+        up) return 0 ;;
+        degraded) return "$exit_failed" ;;
+        *) return "$exit_down" ;;
+    esac
+}
+
+# Prints the last $1 lines of every log; with $2 = follow goes on with what comes.
+report_logs() {
+    local logs
+    cd -- "$PYGMY_LOG_DIR" 2>/dev/null || { say "There are no logs yet ($PYGMY_LOG_DIR)" && return; }
+    logs=(*.log)
+    if [[ ! -e ${logs[0]} ]]; then say "There are no logs yet ($PYGMY_LOG_DIR)" && return; fi
+    if [[ ${2:-} == follow ]]; then exec tail -n "$1" -F -- "${logs[@]}"; fi
+    tail -v -n "$1" -- "${logs[@]}"
+}
