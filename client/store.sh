@@ -98,7 +98,8 @@ store_start() {
 
 store_stop() {
     settings_recall
-    if ! was_started || [[ ! -d $PYGMY_RUN_DIR ]]; then say "The store is not running" && return; fi
+    if ! was_started; then say "The store is not running" && return; fi
+    install_folder "$PYGMY_RUN_DIR"
     lock_store
     if ! as_store is_anything_alive; then
         as_store stop_all
@@ -153,6 +154,7 @@ main() {
     if [[ $# -gt 0 ]]; then shift; fi
     export PATH="$PATH:/usr/sbin:/sbin"
     : "${PYGMY_BUILD:=.build/release}" "${PYGMY_USER:=pygmy}"
+    : "${PYGMY_CLIENT_ENV:=$clone/.build/release/etc/pygmy.env}"
     case $action in -h | --help | help) usage && exit 0 ;; esac
     settings_load
     umask 077

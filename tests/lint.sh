@@ -32,7 +32,7 @@ find_in_code() {
     local pattern=$1 file
     shift
     for file in "$@"; do
-        gcc -fpreprocessed -dD -E -P -x c -- "$file" 2>/dev/null | sed -E 's/"([^"\\]|\\.)*"/""/g' |
+        gcc -fpreprocessed -dD -E -P -x c "$file" 2>&1 | sed -E 's/"([^"\\]|\\.)*"/""/g' |
             grep -nE "$pattern" | sed "s|^[0-9]*:|$file: |" || :
     done
 }

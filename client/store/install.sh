@@ -38,10 +38,10 @@ install_folder() {
     local owner user=$EUID
     [[ $EUID -ne 0 ]] || user=$(id -u "$PYGMY_USER")
     if [[ ! -e $1 ]]; then
-        if ! (umask 022 && mkdir -p -- "$(dirname -- "$1")") || ! mkdir -m 0700 -- "$1"; then
-            fail "$exit_failed" "cannot make the folder $1"
-        fi
-        [[ $EUID -ne 0 ]] || chown "$PYGMY_USER:$PYGMY_USER" "$1"
+        (umask 022 && mkdir -p -- "$(dirname -- "$1")") || fail "$exit_failed" "cannot make the folder $1"
+        # Another start may make it at the same moment.
+        if mkdir -m 0700 -- "$1" 2>/dev/null && [[ $EUID -eq 0 ]]; then chown "$PYGMY_USER:$PYGMY_USER" "$1"; fi
+        [[ -e $1 ]] || fail "$exit_failed" "cannot make the folder $1"
     fi
     [[ -d $1 && ! -L $1 ]] || fail "$exit_failed" "$1 is in the way: it is not a folder"
     owner=$(stat -c %u -- "$1")
@@ -119,12 +119,14 @@ install_secrets() {
     chmod 0600 -- "$PYGMY_SECRETS_DIR"/*.token
 }
 
-# Leaves the settings where the worker, the client in the copy and the client in the clone find them.
+# Leaves the settings where the client in the copy and the client in the clone find them ($PYGMY_CLIENT_ENV), and the
+# path of the clone, by which a clone that was moved is known.
 install_settings() {
     settings_print | as_store tee -- "$app/etc/pygmy.env" >/dev/null
-    mkdir -p -- "$clone/.build/release/etc"
-    settings_print >"$clone/.build/release/etc/pygmy.env.$$"
-    mv -f -- "$clone/.build/release/etc/pygmy.env.$$" "$clone/.build/release/etc/pygmy.env"
+    printf '%s\n' "$clone" | as_store tee -- "$app/etc/clone" >/dev/null
+    mkdir -p -- "$(dirname -- "$PYGMY_CLIENT_ENV")"
+    settings_print >"$PYGMY_CLIENT_ENV.$$"
+    mv -f -- "$PYGMY_CLIENT_ENV.$$" "$PYGMY_CLIENT_ENV"
 }
 
 # Deletes everything that the store wrote. The two folders themselves stay, empty.

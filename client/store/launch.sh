@@ -90,6 +90,7 @@ launch_all() {
         if ! process_is_alive "$name"; then dead+=("$name"); fi
     done
     if [[ ${#dead[@]} -eq 0 && -z $(launch_unready) ]]; then printf 'running\n' && return; fi
+    if [[ ${#dead[@]} -gt 0 ]]; then process_end_lost || return; fi
     # First those that are dead; then, once, those that run and do not get ready in time.
     unready=("${dead[@]}")
     while :; do
@@ -123,17 +124,16 @@ stop_process() {
     process_end "$1" "$signal" && rm -f -- "$PYGMY_RUN_DIR/$1.sock"
 }
 
-# Ends everything: first who takes requests from outside, then the workers, then workers without a record.
+# Ends everything: first who takes requests from outside, then the workers, then who is left without a record.
 stop_all() {
     local name job jobs=() result=0
-    if [[ ! -d $PYGMY_RUN_DIR ]]; then return; fi
     stop_process nginx || result=1
     for name in "${worker_names[@]}"; do
         stop_process "$name" &
         jobs+=("$!")
     done
     for job in "${jobs[@]}"; do wait "$job" || result=1; done
-    process_end_all 'TERM KILL' < <(process_strays) || result=1
+    process_end_lost || result=1
     rm -f -- "$PYGMY_RUN_DIR"/*.sock "$PYGMY_RUN_DIR/nginx.pid" "$PYGMY_RUN_DIR"/*.new
     return "$result"
 }
@@ -144,5 +144,5 @@ is_anything_alive() {
     for name in "${process_names[@]}"; do
         if [[ -n $(process_members "$name") ]]; then return 0; fi
     done
-    [[ -n $(process_strays) ]]
+    [[ -n $(process_lost) ]]
 }

@@ -54,14 +54,22 @@ process_members() {
     done
 }
 
-# Prints "pid start-time" of supervised workers of this store, whether a record of them is left or not.
-process_strays() {
-    local path stat
-    while IFS= read -r path; do
-        path=${path#/proc/}
-        path=${path%/environ}
+# Prints "pid start-time" of this store's workers and nginx masters of which no record is left. Workers are known by
+# their environment, nginx (which overwrites its own) by its arguments; both name the run folder.
+process_lost() {
+    local path stat known=' ' name who
+    for name in "${process_names[@]}"; do
+        while read -r who _; do known+="$who "; done < <(process_members "$name")
+    done
+    while IFS=/ read -r _ _ path _; do
+        if [[ $known == *" $path "* ]]; then continue; fi
         if process_owned "$path" && process_read_stat "$path"; then printf '%s %s\n' "$path" "${stat[19]}"; fi
-    done < <(grep -lzxF -e "PYGMY_SUPERVISED_IN=$PYGMY_RUN_DIR" /proc/[0-9]*/environ 2>/dev/null)
+    done < <(
+        # (Some of these files cannot be read, which makes grep fail whatever it found.)
+        grep -lzxF -e "PYGMY_SUPERVISED_IN=$PYGMY_RUN_DIR" /proc/[0-9]*/environ 2>/dev/null || :
+        # The pattern comes from a file, so that grep does not find itself.
+        grep -laF -f - /proc/[0-9]*/cmdline 2>/dev/null <<<"nginx -p $PYGMY_RUN_DIR/nginx -e " || :
+    )
 }
 
 # Sets `now_ms`, milliseconds since boot.
@@ -90,7 +98,23 @@ process_end() {
     if process_is_alive "$1" && kill -s "$2" "$pid" 2>/dev/null; then
         process_wait_gone "$1" "$end_limit_ms" || signals=KILL
     fi
-    process_end_all "$signals" < <(process_members "$1") && rm -f "$PYGMY_RUN_DIR/$1.process"
+    process_end_listed "$signals" process_members "$1" && rm -f "$PYGMY_RUN_DIR/$1.process"
+}
+
+# Ends everybody of this store of whom no record is left.
+process_end_lost() { process_end_listed 'TERM KILL' process_lost; }
+
+# Ends, with the signals $1, who is listed by the function that the further words call; asks it again after that,
+# because a supervisor may have started somebody new at the last moment.
+process_end_listed() {
+    local signals=$1 round who
+    shift
+    for round in 1 2 3; do
+        who=$("$@")
+        [[ -n $who ]] || return 0
+        process_end_all "$signals" <<<"$who" || return 1
+    done
+    [[ -z $("$@") ]]
 }
 
 # Ends the processes given as "pid start-time" lines on stdin with the signals $1, one after the other, each for the
@@ -133,6 +157,7 @@ process_start() {
         text=$(cat "/proc/$$/stat"); text=${text##*) }; set -f; fields=($text)
         printf "%s %s %s %s\n" "$$" "${fields[19]}" "$(cat /proc/sys/kernel/random/boot_id)" "$(stat -c %s "$log")" >"$record.new"
         mv -f "$record.new" "$record"
+        cd "${record%/*}"
         exec "$@"' store "$PYGMY_RUN_DIR/$name.process" "$log" "$@" \
         </dev/null >>"$log" 2>&1 &
     disown

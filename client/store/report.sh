@@ -1,34 +1,53 @@
 # shellcheck shell=bash
 # What a store tells about itself: status, logs, and who holds a port that it needs.
 
-# Prints who listens on TCP port $1, as a sentence; nothing when nobody does.
+# Prints the command line of process $1, shortened.
+report_command() { tr -s '\0\n ' ' ' <"/proc/$1/cmdline" | sed -E 's/ +$//; s/^(.{150}).+/\1.../'; } 2>/dev/null
+
+# Prints the pid of who listens on TCP port $1, the parent where several share the socket; nothing when nobody does, or
+# when it is another user's, which only root is told.
+report_port_pid() {
+    local stat candidate pids
+    pids=" $(ss -Hltnp "sport = :$1" 2>/dev/null | grep -o 'pid=[0-9]*' | sed 's/pid=//' | tr '\n' ' ')"
+    for candidate in $pids; do
+        if process_read_stat "$candidate" && [[ $pids != *" ${stat[1]} "* ]]; then printf '%s' "$candidate" && return; fi
+    done
+}
+
+# Prints who listens on TCP port $1, as a part of a sentence; $2 is the pid if it is known.
 report_port_holder() {
-    local line holder=
-    line=$(ss -Hltnp "sport = :$1" 2>/dev/null | head -n 1)
-    [[ -n $line ]] || return 0
-    if [[ $line =~ users:\(\(\"([^\"]*)\",pid=([0-9]+) ]]; then
-        holder="process ${BASH_REMATCH[2]} (${BASH_REMATCH[1]}: $(tr '\0\n' '  ' <"/proc/${BASH_REMATCH[2]}/cmdline" 2>/dev/null | cut -c1-150))"
+    local holder
+    if [[ -n $2 ]]; then
+        holder="process $2 ($(tr -d '\n' <"/proc/$2/comm"): $(report_command "$2"))"
     else
         holder="a process of another user ('sudo ss -ltnp sport = :$1' names it)"
     fi
-    if curl --silent --globoff --noproxy '*' --max-time 1 "http://$reach:$1/" 2>/dev/null </dev/null | grep -qi pygmy ||
-        [[ $holder == *pygmy* ]]; then
+    if [[ $holder =~ \ -p\ (.*)/nginx\ -e\  && -e ${BASH_REMATCH[1]}/$folder_mark ]] ||
+        { curl --silent --globoff --noproxy '*' --max-time 1 "http://$reach:$1/" </dev/null | grep -q 'Pygmy'; }; then
         holder="another Pygmy store, $holder"
     fi
     printf '%s' "$holder"
 }
 
+# Prints the pids of what belongs to this store, with a record or without.
+report_own_pids() {
+    local name
+    {
+        for name in "${process_names[@]}"; do process_members "$name"; done
+        process_lost
+    } | cut -d ' ' -f 1
+}
+
 # Fails with a message when a port that the store is about to need is taken by somebody else.
 report_taken_ports() {
-    local name port path holder taken=0 own='' who
-    for name in "${process_names[@]}"; do
-        while read -r who _; do own+=" $who "; done < <(process_members "$name")
-    done
+    local name port path holder stat taken=0 own
+    own=" $(report_own_pids | tr '\n' ' ')"
     while read -r name port path; do
-        holder=$(report_port_holder "$port")
-        [[ -n $holder ]] || continue
-        if [[ $holder =~ process\ ([0-9]+)\  && $own == *" ${BASH_REMATCH[1]} "* ]]; then continue; fi
-        say "store: port $port, which $name needs, is taken by $holder" >&2
+        [[ -n $(ss -Hltn "sport = :$port") ]] || continue
+        holder=$(report_port_pid "$port")
+        # What is ours, or of a session of ours, will be repaired.
+        if [[ -n $holder ]] && process_read_stat "$holder" && [[ $own == *" $holder "* || $own == *" ${stat[3]} "* ]]; then continue; fi
+        say "store: port $port, which $name needs, is taken by $(report_port_holder "$port" "$holder")" >&2
         taken=1
     done < <(settings_listeners)
     [[ $taken -eq 0 ]] && return
@@ -54,7 +73,7 @@ report_processes() {
             state=ready
             if [[ $unready == *" $name "* ]]; then state=unready; fi
             if [[ $name != nginx ]]; then
-                restarts=$(tail -c "+$((log_offset + 1))" -- "$PYGMY_LOG_DIR/$name.log" 2>/dev/null | grep -c '^Child\[.*\] died, respawn' || :)
+                restarts=$(tail -c "+$((log_offset + 1))" -- "$PYGMY_LOG_DIR/$name.log" 2>/dev/null | grep -cE '^(Child\[[0-9]+\] died|Spawning child\[[0-9]+\] failed)' || :)
             fi
         elif [[ ${#members[@]} -gt 0 ]]; then
             state=orphaned

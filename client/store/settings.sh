@@ -28,9 +28,20 @@ settings_home() {
     printf '%s' "$home"
 }
 
+# Prints the state folder of the store that was started from this clone before the clone was moved to where it is now.
+# (A copy of a clone is not a moved one: the first one is still in its place.)
+settings_moved_from() {
+    local state='' home=''
+    [[ -r $clone/.build/release/etc/pygmy.env ]] || return 0
+    state=$(sed -n 's/^PYGMY_STATE_DIR="\(.*\)"$/\1/p' "$clone/.build/release/etc/pygmy.env")
+    home=$(cat "$state/app/etc/clone" 2>/dev/null) || return 0
+    if [[ -n $home && ! -e $home ]]; then printf '%s' "$state"; fi
+}
+
 # Sets the default folders of the store that belongs to the clone at $clone.
 settings_default_folders() {
-    local hash name home
+    local hash name home moved given=no
+    if [[ -n ${PYGMY_STATE_DIR:-} ]]; then given=yes; fi
     hash=$(printf '%s' "$clone" | sha256sum)
     hash=${hash:0:8}
     name=$(basename -- "$clone" | tr -c 'A-Za-z0-9._\n-' '-')-$hash
@@ -39,6 +50,10 @@ settings_default_folders() {
     elif [[ -z ${PYGMY_STATE_DIR:-} ]]; then
         home=${XDG_STATE_HOME:-$(settings_home)/.local/state}
         PYGMY_STATE_DIR=$home/pygmy/$name
+    fi
+    if [[ $given == no && ! -e $PYGMY_STATE_DIR ]]; then
+        moved=$(settings_moved_from)
+        if [[ -n $moved ]]; then PYGMY_STATE_DIR=$moved; fi
     fi
     # Not XDG_RUNTIME_DIR: it goes away when the user logs out, and the store is to go on.
     if [[ -z ${PYGMY_RUN_DIR:-} ]]; then
