@@ -57,6 +57,7 @@ policy_text() {
 #!/bin/sh
 # $mark: no package starts, restarts or reloads a service while its installation runs.
 # Without effect (everything is permitted) as soon as nobody holds the lock; may be deleted then.
+# Services that come with this installation: ${!new_services[*]}
 if flock --nonblock $lock true; then exit 0; fi
 exit 101
 TEXT
@@ -73,12 +74,34 @@ policy_denies() {
     done
 }
 
-remove_own_policy() { if policy_is_ours; then rm -f "$policy"; fi; }
+# Removes our policy. One that a killed installation left behind tells which services are still to be disabled.
+remove_own_policy() {
+    local service left=()
+    policy_is_ours || return 0
+    read -r -a left < <(sed -n 's/^# Services that come with this installation: //p' "$policy") || :
+    for service in "${left[@]}"; do
+        if [[ -n ${services[$service]:-} ]]; then new_services[$service]=new; fi
+    done
+    rm -f "$policy"
+}
+
+# Sets `apt_wrapper` to words that run a command in a mount namespace where our policy lies over the machine's.
+overlay_policy() {
+    local propagation
+    for propagation in private unchanged; do
+        # In a chroot / is no mount point, so nothing can be made private; then nothing may be shared.
+        if [[ $propagation == unchanged ]] && grep -q ' shared:' /proc/self/mountinfo; then return 1; fi
+        # shellcheck disable=SC2016  # expanded by the inner shell
+        apt_wrapper=(unshare --mount --propagation "$propagation"
+            bash -c 'mount --bind "$1" "$2" && shift 2 && exec "$@"' deps "$work/policy-rc.d" "$policy")
+        if "${apt_wrapper[@]}" true 2>>"$log"; then return; fi
+    done
+    return 1
+}
 
 # Sets `apt_wrapper`: the words before apt-get that keep services from starting.
 prepare_policy() {
     apt_wrapper=()
-    remove_own_policy
     if [[ ! -e $policy && ! -L $policy ]]; then
         local draft=$policy.$$
         policy_text >"$draft"
@@ -88,10 +111,7 @@ prepare_policy() {
     elif ! policy_denies; then
         policy_text >"$work/policy-rc.d"
         chmod 0755 "$work/policy-rc.d"
-        # shellcheck disable=SC2016  # expanded by the inner shell
-        apt_wrapper=(unshare --mount --propagation private
-            bash -c 'mount --bind "$1" "$2" && shift 2 && exec "$@"' deps "$work/policy-rc.d" "$policy")
-        "${apt_wrapper[@]}" true ||
+        overlay_policy ||
             fail "$policy permits service starts and cannot be overlaid here (no right to mount). Install by hand:" \
                 "apt-get install --no-install-recommends ${missing[*]}"
     fi
@@ -137,9 +157,10 @@ disable_services() {
     for service in "${!services[@]}"; do
         [[ -n ${new_services[$service]:-} ]] || continue
         [[ -z $(missing_packages "${services[$service]}") ]] || continue
-        if ! deb-systemd-helper disable "$service.service" || ! update-rc.d "$service" disable; then
-            say "deps: could not keep $service from starting at boot" >&2
-        fi
+        # (It wants to be told for which package it acts.)
+        DPKG_MAINTSCRIPT_PACKAGE=${services[$service]} deb-systemd-helper disable "$service.service" ||
+            say "deps: could not keep $service.service from starting at boot" >&2
+        update-rc.d "$service" disable || say "deps: could not keep /etc/init.d/$service from starting at boot" >&2
         if [[ -d /run/systemd/system ]] && ! systemctl daemon-reload; then say "deps: systemctl daemon-reload failed" >&2; fi
     done >>"$log"
 }
@@ -165,14 +186,15 @@ install_as_root() {
     : >"$log"
     exec 8>"$lock"
     flock --wait "$lock_limit_s" 8 || fail "another installation by this script takes more than $lock_limit_s s"
+    trap clean_up EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+    remove_own_policy
     mapfile -t missing < <(missing_packages "${wanted[@]}")
     [[ ${#missing[@]} -gt 0 ]] || exit 0
     for service in "${!services[@]}"; do
         if [[ -n $(missing_packages "${services[$service]}") ]]; then new_services[$service]=new; fi
     done
-    trap clean_up EXIT
-    trap 'exit 130' INT
-    trap 'exit 143' TERM HUP
     prepare_policy
     install_missing || fail "apt-get could not install: ${missing[*]}"
     mapfile -t missing < <(missing_packages "${wanted[@]}")
@@ -196,7 +218,7 @@ main() {
     done
     command -v dpkg-query >/dev/null || fail "this is not a Debian system; Pygmy is built and tested on Debian 12"
     mapfile -t missing < <(missing_packages "${wanted[@]}")
-    if [[ ${#missing[@]} -eq 0 ]]; then exit 0; fi
+    if [[ ${#missing[@]} -eq 0 ]] && ! { [[ $EUID -eq 0 ]] && policy_is_ours; }; then exit 0; fi
 
     if [[ $EUID -eq 0 ]]; then
         install_as_root
