@@ -120,6 +120,16 @@ clean: ## delete what was built (a running store goes on)
 	rm -rf .build
 
 # ---- how it is built -----------------------------------------------------------------------------
+# One short line per file; V=1 shows whole commands.
+V ?=
+ifeq ($(V),)
+Q := @
+say = @printf '  %-4s %s\n' '$(1)' '$@'
+else
+Q :=
+say = @:
+endif
+
 .PHONY: all
 all: $(B)/bin/catalog $(B)/bin/order $(B)/bin/pygmy $(COHERENCE) ## build everything that runs
 
@@ -135,43 +145,51 @@ preflight:
 			"delete it with: sudo rm -rf .build" >&2; exit 1; fi
 
 $(B)/obj/%.o: %.c Makefile | preflight
+	$(call say,CC)
 	@mkdir -p "$(@D)"
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(LIBDB): $(call obj,$(DB_SRC))
 $(LIBFCGI): $(call obj,$(FCGI_SRC))
 $(LIBCLIENT): $(call obj,$(filter-out client/pygmy/main.c,$(CLIENT_SRC)))
 $(B)/lib/%.a:
 	@mkdir -p "$(@D)"
+	$(call say,AR)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 $(B)/bin/catalog: $(call obj,$(CATALOG_SRC)) $(LIBFCGI) $(LIBDB)
 $(B)/bin/order: $(call obj,$(ORDER_SRC)) $(LIBFCGI) $(LIBDB)
 $(B)/bin/catalog $(B)/bin/order:
+	$(call say,LINK)
 	@mkdir -p "$(@D)"
-	$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ -lfcgi $(LIBS)
+	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ -lfcgi $(LIBS)
 
 $(B)/bin/pygmy: $(call obj,$(CLIENT_SRC)) $(LIBDB)
+	$(call say,LINK)
 	@mkdir -p "$(@D)"
-	$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ $(LIBS)
+	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ $(LIBS)
 
 $(COHERENCE): $(call obj,$(NGINX_SRC) $(NGINX_DB_SRC))
+	$(call say,LINK)
 	@mkdir -p "$(@D)"
-	$(CC) -shared -pthread $(filter-out -pie,$(LDFLAGS_$(SAN))) -o $@ $^
+	$(Q)$(CC) -shared -pthread $(filter-out -pie,$(LDFLAGS_$(SAN))) -o $@ $^
 
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIBFCGI) $(LIBCLIENT) $(call obj,$(NGINX_SRC)) $(LIBDB)
+	$(call say,LINK)
 	@mkdir -p "$(@D)"
-	$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka -lfcgi $(LIBS)
+	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka -lfcgi $(LIBS)
 
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(LIBFCGI) $(call obj,$(NGINX_SRC)) $(LIBDB)
+	$(call say,LINK)
 	@mkdir -p "$(@D)"
-	$(CC) -pthread -fsanitize=fuzzer $(LDFLAGS_$(SAN)) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lfcgi $(LIBS)
+	$(Q)$(CC) -pthread -fsanitize=fuzzer $(LDFLAGS_$(SAN)) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lfcgi $(LIBS)
 
 # Load generators and checkers of the system tests.
 $(B)/tools/%: $(B)/obj/tests/tools/%.o $(LIBDB)
+	$(call say,LINK)
 	@mkdir -p "$(@D)"
-	$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ $(LIBS)
+	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ $(LIBS)
 
 .PHONY: tools
 tools: $(TOOL_BIN)

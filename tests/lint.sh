@@ -59,7 +59,7 @@ check 'layering: apply asks for no time, randomness, environment or file' \
 check 'layering: nginx/ and client/ include nothing of fcgi/' "$(includes 'fcgi/' nginx/*.[ch] client/pygmy/*.[ch])"
 
 check 'C: no banned function is called' \
-    "$(find_in_code '\b(sprintf|vsprintf|strcpy|strcat|stpcpy|strtok|gets|atoi|atol|atoll|atof|alloca|system|popen|tmpnam|mktemp|scanf|sscanf|fscanf)[[:space:]]*\(' "${c_files[@]}")"
+    "$(find_in_code '\b(sprintf|vsprintf|strcpy|strcat|stpcpy|strtok|gets|atoi|atol|atoll|alloca|system|tmpnam|mktemp)[[:space:]]*\(' "${c_files[@]}")"
 
 flags=(-std=c11 -D_GNU_SOURCE -I. -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Werror -fsyntax-only)
 mapfile -t libraries < <(pkg-config --cflags sqlite3 jansson libsodium libcurl | tr ' ' '\n' | grep . || :)

@@ -56,7 +56,7 @@ report_taken_ports() {
     return "$exit_port"
 }
 
-# Prints one line per process: name state pid uptime_s pss_kb restarts, separated by tabs.
+# Prints one line per process: name state pid uptime_s pss_kib restarts, separated by tabs.
 # States: ready, unready (runs, does not answer), orphaned (its supervisor is dead), down.
 report_processes() {
     local name state now_ms unready pss restarts pid started boot log_offset members who stat ticks
@@ -131,11 +131,11 @@ report_json() {
     printf '{"status":"%s","processes":[' "$overall"
     while IFS=$'\t' read -r name state pid uptime pss restarts; do
         total=$((total + pss))
-        printf '%s{"name":"%s","state":"%s","pid":%d,"uptime_s":%d,"pss_kb":%d,"restarts":%d}' \
+        printf '%s{"name":"%s","state":"%s","pid":%d,"uptime_s":%d,"pss_kib":%d,"restarts":%d}' \
             "$comma" "$name" "$state" "$pid" "$uptime" "$pss" "$restarts"
         comma=,
     done <<<"$lines"
-    printf '],"pss_kb":%d,"frontend":"http://%s:%d/"' "$total" "$reach" "$PYGMY_PORT_FRONTEND"
+    printf '],"pss_kib":%d,"frontend":"http://%s:%d/"' "$total" "$reach" "$PYGMY_PORT_FRONTEND"
     for name in STATE_DIR RUN_DIR LOG_DIR; do
         state=PYGMY_$name
         printf ',"%s":' "$(tr '[:upper:]' '[:lower:]' <<<"$name")"

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What the system tests share. A test file says in setup: load helpers; store_setup. And in teardown: store_teardown.
 #
-# Every test has a store of its own: a temporary folder for its state, five free ports, the clone's own
+# Every test (or every file, from setup_file and teardown_file) has a store of its own: a temporary folder for its state, five free ports, the clone's own
 # client/store.sh. Nothing of a store that the user runs is touched. store_teardown ends the store and deletes the folder
 # also when the test failed, after printing the end of its logs.
 
@@ -20,6 +20,7 @@ store_setup() {
     for name in "${!PYGMY_@}"; do [[ $name == PYGMY_TREE ]] || unset "$name"; done
     # Not below bats' own folder: the store's user must be able to enter, and sockets have short paths.
     store_dir=$(mktemp -d /tmp/pygmy-test.XXXXXX)
+    export store_dir
     chmod 0711 "$store_dir"
     export PYGMY_STATE_DIR=$store_dir/state PYGMY_RUN_DIR=$store_dir/run PYGMY_CLIENT_ENV=$store_dir/pygmy.env
     export PYGMY_BUILD=$pygmy_build
@@ -40,7 +41,7 @@ store_choose_ports() {
     [[ $free == yes ]] || { echo "no free ports after $tries tries" && return 1; }
     export PYGMY_PORT_FRONTEND=$first PYGMY_PORT_CATALOG_A=$((first + 1)) PYGMY_PORT_CATALOG_B=$((first + 2))
     export PYGMY_PORT_ORDER_A=$((first + 3)) PYGMY_PORT_ORDER_B=$((first + 4))
-    # shellcheck disable=SC2034  # for the tests
+    export frontend catalog_a catalog_b order_a order_b
     frontend=http://127.0.0.1:$first catalog_a=http://127.0.0.1:$((first + 1)) catalog_b=http://127.0.0.1:$((first + 2)) \
         order_a=http://127.0.0.1:$((first + 3)) order_b=http://127.0.0.1:$((first + 4))
 }

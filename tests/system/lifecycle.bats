@@ -96,7 +96,7 @@ copy_tree() {
     run store status --json
     assert_equal "$(jq -r '.status, (.processes | length), .processes[0].name, .state_dir' <<<"$output" | tr '\n' ' ')" \
         "up 5 catalog-A $PYGMY_STATE_DIR "
-    assert_equal "$(jq '[.processes[] | select(.state == "ready" and .pid > 1 and .pss_kb > 100)] | length' <<<"$output")" 5
+    assert_equal "$(jq '[.processes[] | select(.state == "ready" and .pid > 1 and .pss_kib > 100)] | length' <<<"$output")" 5
     kill -STOP "$(worker_pid order-A)"
     run store status --json
     kill -CONT "$(worker_pid order-A)"
