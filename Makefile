@@ -47,9 +47,9 @@ LIBS = $(shell pkg-config --libs $(PACKAGES)) -lm
 
 # ---- sources: a folder is a module -------------------------------------------------------------
 DB_SRC := $(wildcard db/*.c)
-FCGI_SRC := $(wildcard fcgi/common/*.c)
-CATALOG_SRC := $(wildcard fcgi/catalog/*.c)
-ORDER_SRC := $(wildcard fcgi/order/*.c)
+FCGI_SRC := $(filter-out %/main.c,$(wildcard fcgi/*/*.c))
+CATALOG_SRC := fcgi/catalog/main.c
+ORDER_SRC := fcgi/order/main.c
 CLIENT_SRC := $(wildcard client/pygmy/*.c)
 NGINX_SRC := $(wildcard nginx/*.c)
 # What nginx's library shares with the workers.

@@ -54,15 +54,13 @@ enum pygmy_error apply_read_position(struct apply *apply, struct apply_position 
 
 /* ---- one command ------------------------------------------------------------------------------------ */
 
+/* Both places are asked for every command: a purchase's key used for something else is a reused key too. */
 static enum pygmy_error find_recorded(struct apply *apply, const struct command *command, bool *found, struct result *result)
 {
-	*found = false;
-	if (command->type == COMMAND_BUY) {
-		enum pygmy_error error = apply_find_order(apply, command, found, result);
-		if (error != PYGMY_OK || *found)
-			return error;
-	}
-	return apply_find_result(apply, command, found, result);
+	enum pygmy_error error = apply_find_order(apply, command, found, result);
+	if (error == PYGMY_OK && !*found)
+		error = apply_find_result(apply, command, found, result);
+	return error;
 }
 
 static enum pygmy_error carry_out(struct apply *apply, const struct command *command, struct result *result)

@@ -258,10 +258,10 @@ static enum outcome run_item(struct client *client, int argc, char **argv)
 		return outcome;
 	const struct item_verb *verb = find_verb(args.positionals[0]);
 	if (verb == NULL || args.positional_count != (verb->has_id ? 2u : 1u))
-		return client_fail(client, OUTCOME_USAGE, "usage", "it is: pygmy item list, get ID, add, set ID or delete ID (more: pygmy help item)");
+		return client_fail(client, OUTCOME_USAGE, "usage", "it is item list, get ID, add, set ID or delete ID (more: pygmy help item)");
 	const char *misplaced = misplaced_option(verb, &given);
 	if (misplaced != NULL)
-		return client_fail(client, OUTCOME_USAGE, "usage", "pygmy item %s takes no %s", verb->name, misplaced);
+		return client_fail(client, OUTCOME_USAGE, "usage", "item %s takes no %s", verb->name, misplaced);
 	if (verb->has_id && !args_parse_integer(args.positionals[1], 1, ID_MAX, &given.id))
 		return client_fail(client, OUTCOME_USAGE, "usage", "an item's id is a whole number from 1 on, not \"%s\"", args.positionals[1]);
 	return verb->run(client, &given);

@@ -68,6 +68,7 @@ static enum outcome show_orders(struct client *client, const struct orders_optio
 		.limit = options->last != ARGS_NOT_GIVEN ? options->last : options->limit,
 		.all = options->all,
 		.reverse = options->last != ARGS_NOT_GIVEN,
+		.is_complete = options->last != ARGS_NOT_GIVEN,
 		.columns = order_columns,
 		.column_count = ORDER_COLUMNS,
 		.add_row = order_add_row,

@@ -21,6 +21,7 @@ struct list {
 	int64_t limit;                /* rows of a page; ARGS_NOT_GIVEN: the store's default */
 	bool all;
 	bool reverse;                 /* shows a page's rows from the last to the first */
+	bool is_complete;             /* one page is all that was asked for: no word about more */
 	const struct table_column *columns;
 	size_t column_count;
 	list_add_row *add_row;

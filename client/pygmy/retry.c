@@ -32,6 +32,20 @@ static bool may_be_done(const struct http_answer *answer)
 	return !envelope_code(answer, code) || strcmp(code, "outcome_unknown") == 0;
 }
 
+/* Answers that a person has to do something about: nothing was done, and asking again soon gives the same. */
+static bool is_lasting(const struct http_answer *answer)
+{
+	static const char *const codes[] = { "storage_full", "storage_corrupt", "incompatible" };
+	char code[ENVELOPE_CODE_MAX_BYTES + 1];
+	if (!envelope_code(answer, code))
+		return false;
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		if (strcmp(code, codes[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* The reason of the last failure in words, also for an answer that is one. */
 static void describe(struct http_answer *answer)
 {
@@ -59,6 +73,8 @@ static bool attempt(struct http *http, const struct settings_urls *urls, const s
 	http_send(http, urls->url[state->attempts % urls->count], request, timeout_ms, answer);
 	state->attempts++;
 	if (answer->result == HTTP_ANSWERED && !is_gateway_error(answer->status))
+		return true;
+	if (answer->result == HTTP_ANSWERED && !state->maybe_done && is_lasting(answer))
 		return true;
 	state->maybe_done = state->maybe_done || may_be_done(answer);
 	describe(answer);

@@ -1,7 +1,8 @@
 /*
  * retry: asks until there is a definite answer, within a deadline, always with the same request key.
  *
- * Asked again: what could not be sent, what was lost, and 502, 503, 504. Equal servers are asked in turn. The key makes that
+ * Asked again: what could not be sent, what was lost, and 502, 503, 504, unless the answer says that nothing was done and that
+ * waiting won't help (a full disk). Equal servers are asked in turn. The key makes that
  * harmless: the store executes it once and gives everybody the recorded answer. What is left at the end is one of:
  * answered; surely not done; perhaps done.
  */

@@ -1,10 +1,11 @@
 /*
- * catalog: the handlers of the catalog worker. Their rows of the route table, with what they may be called with, are in main.c.
+ * catalog: the handlers of the catalog worker. Their rows of the route table, with what they may be called with, are in catalog_routes.c.
  */
 #ifndef PYGMY_FCGI_CATALOG_H
 #define PYGMY_FCGI_CATALOG_H
 
 #include "fcgi/common/exchange.h"
+#include "fcgi/common/worker.h"
 
 /* item_read.c */
 void item_get(struct exchange *exchange);         /* GET /item/{id} */
@@ -26,5 +27,8 @@ void coherence_changes(struct exchange *exchange);   /* GET /coherence/changes, 
 
 /* item_read.c: one item as a JSON object. */
 void item_write_json(const struct item *item, struct writer *out);
+
+/* catalog_routes.c */
+extern const struct worker_app catalog_app;
 
 #endif

@@ -241,6 +241,7 @@ static void stop_signals(sigset_t *signals)
 	sigemptyset(signals);
 	sigaddset(signals, SIGTERM);
 	sigaddset(signals, SIGINT);
+	sigaddset(signals, SIGQUIT);      /* what multiwatch sends when it is told to end itself */
 	sigaddset(signals, SIGUSR1);
 }
 
@@ -266,6 +267,7 @@ static bool prepare(struct worker *worker, const struct worker_app *app)
 	char why[256];
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
 	worker_init(worker, app);
 	if (!config_load(&worker->config, app->kind, why, sizeof why)) {
 		diagnose_error("worker: %s", why);

@@ -65,7 +65,8 @@ static void log_transaction(struct exchange *exchange, const struct command *com
 		.quantity = command->buy.quantity,
 		.error = error,
 		.order_id = error == PYGMY_OK ? result->id : 0,
-		.repeated = result->repeated,
+		/* The record behind a reused key is another request's. */
+		.repeated = result->repeated && error != PYGMY_KEY_REUSED,
 	};
 	transaction_log_write(&exchange->worker->transactions, &transaction);
 }

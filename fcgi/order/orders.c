@@ -82,8 +82,9 @@ struct page {
 static bool collect(void *context, const struct order *order)
 {
 	struct page *page = context;
-	page->orders[page->count++] = *order;
-	return page->count < (size_t)page->limit;
+	if (page->count < (size_t)page->limit)
+		page->orders[page->count++] = *order;
+	return true;
 }
 
 static bool read_page(const struct exchange *exchange, struct page *page, struct refusal *refusal)
