@@ -34,8 +34,7 @@ launch_nginx() {
     launch_log nginx-access.log
     rm -f -- "$PYGMY_RUN_DIR/frontend.sock"
     for name in "${settings_names[@]}"; do export "${name?}"; done
-    "$BASH" "$app/nginx/render.sh" >"$PYGMY_RUN_DIR/nginx.conf.new" </dev/null &&
-        mv -- "$PYGMY_RUN_DIR/nginx.conf.new" "$PYGMY_RUN_DIR/nginx.conf" || return
+    "$BASH" "$app/nginx/render.sh" </dev/null || return
     process_start nginx "$PYGMY_LOG_DIR/nginx-error.log" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
         nginx -p "$PYGMY_RUN_DIR/nginx" -e "$PYGMY_LOG_DIR/nginx-error.log" -c "$PYGMY_RUN_DIR/nginx.conf" -g 'daemon off;'
 }
