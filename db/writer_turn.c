@@ -12,6 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#endif
+
 #include "db/diagnostics.h"
 
 #define TURN_PATH_MAX 4096
@@ -101,6 +105,20 @@ void writer_turn_close(struct writer_turn *turn)
 		munmap(turn, sizeof *turn);
 }
 
+/* pthread_mutex_clocklock, of which ThreadSanitizer (gcc 12) has to be told. */
+static int lock_until(pthread_mutex_t *mutex, const struct timespec *until)
+{
+#ifdef __SANITIZE_THREAD__
+	__tsan_mutex_pre_lock(mutex, __tsan_mutex_try_lock);
+#endif
+	int rc = pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, until);
+#ifdef __SANITIZE_THREAD__
+	bool locked = rc == 0 || rc == EOWNERDEAD;
+	__tsan_mutex_post_lock(mutex, __tsan_mutex_try_lock | (locked ? 0 : __tsan_mutex_try_lock_failed), 0);
+#endif
+	return rc;
+}
+
 bool writer_turn_begin(struct writer_turn *turn, int timeout_ms)
 {
 	struct timespec until;
@@ -113,7 +131,7 @@ bool writer_turn_begin(struct writer_turn *turn, int timeout_ms)
 		until.tv_sec++;
 		until.tv_nsec -= 1000000000;
 	}
-	int rc = pthread_mutex_clocklock(&turn->mutex, CLOCK_MONOTONIC, &until);
+	int rc = lock_until(&turn->mutex, &until);
 	if (rc == EOWNERDEAD) {
 		pthread_mutex_consistent(&turn->mutex);
 		rc = 0;
