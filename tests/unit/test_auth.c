@@ -52,7 +52,7 @@ static void takes_private_files_only(void **state)
 static void takes_whole_tokens_only(void **state)
 {
 	(void)state;
-	static const char *const BAD[] = { "", "\n", "abc\n", TOKEN "0\n", TOKEN "\n\n", TOKEN "x", " " TOKEN,
+	static const char *const BAD[] = { "", "\n", "abc\n", TOKEN "0\n", TOKEN "\n\n", TOKEN "x", (" " TOKEN),
 		"00112233445566778899AABBCCDDEEFF00112233445566778899aabbccddeeff\n" };
 	for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++) {
 		assert_false(load_admin(BAD[i], 0600));
