@@ -36,7 +36,7 @@ static void tell_stopped(const struct import *import)
 	struct text count = TEXT_INIT(64);
 	count_append(&count, import->loaded);
 	if (import->outcome == OUTCOME_INTERRUPTED)
-		(void)fputs("pygmy: stopped.\n", stderr);
+		(void)client_fail(import->client, OUTCOME_INTERRUPTED, "interrupted", "stopped");
 	if (import->check_only)
 		(void)fprintf(stderr, "  Nothing was sent.\n");
 	else

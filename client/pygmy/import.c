@@ -41,6 +41,10 @@ static void settle(struct import *import, struct import_chunk *chunk)
 	if (import->outcome != OUTCOME_DONE)
 		return;
 	progress_wipe(&import->progress);
+	if (job->end != RETRY_ANSWERED && wait_is_interrupted()) {
+		import->outcome = OUTCOME_INTERRUPTED;
+		return;
+	}
 	/* No key: there is nothing to ask again but the import itself. */
 	import->outcome = client_explain(import->client, job->end, &job->answer, NULL, NULL);
 	if (import->outcome == OUTCOME_UNAVAILABLE && job->end == RETRY_UNKNOWN)

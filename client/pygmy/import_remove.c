@@ -42,7 +42,8 @@ static bool take_one(struct removal *removal)
 		import->removed += job->answer.status == 200 ? 1 : 0;
 	} else if (import->outcome == OUTCOME_DONE) {
 		progress_wipe(&removal->progress);
-		import->outcome = client_explain(import->client, job->end, &job->answer, NULL, NULL);
+		import->outcome = !answered && wait_is_interrupted() ? OUTCOME_INTERRUPTED :
+				  client_explain(import->client, job->end, &job->answer, NULL, NULL);
 	}
 	return true;
 }
@@ -100,7 +101,7 @@ static void scan(struct removal *removal)
 		if (outcome == OUTCOME_DONE)
 			more = remove_from_page(removal, reply.envelope, &after);
 		else if (import->outcome == OUTCOME_DONE)
-			import->outcome = outcome;
+			import->outcome = outcome;   /* client_ask has said why */
 		reply_close(&reply);
 	}
 	while (take_one(removal))
