@@ -152,7 +152,7 @@ $(B)/obj/%.o: %.c Makefile | preflight
 
 $(LIBDB): $(call obj,$(DB_SRC))
 $(LIBFCGI): $(call obj,$(FCGI_SRC))
-$(LIBTOOLS): $(call obj,$(wildcard tests/tools/common/*.c))
+$(LIBTOOLS): $(call obj,$(wildcard tests/tools/*/*.c))
 $(LIBCLIENT): $(call obj,$(filter-out client/pygmy/main.c,$(CLIENT_SRC)))
 $(B)/lib/%.a:
 	@mkdir -p "$(@D)"
