@@ -192,8 +192,6 @@ $(B)/tools/%: $(B)/obj/tests/tools/%.o $(LIBTOOLS)
 	$(call say,LINK)
 	@mkdir -p "$(@D)"
 	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ $(LIBS)
-	@mkdir -p "$(@D)"
-	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ $(LIBS)
 
 .PHONY: tools
 tools: $(TOOL_BIN)
