@@ -63,6 +63,7 @@ LIBFCGI := $(B)/lib/libworker.a
 LIBCLIENT := $(B)/lib/libclient.a
 COHERENCE := $(B)/lib/libpygmy_coherence.so
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
+LIBTOOLS := $(B)/lib/libtools.a
 TOOL_BIN := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 
@@ -151,6 +152,7 @@ $(B)/obj/%.o: %.c Makefile | preflight
 
 $(LIBDB): $(call obj,$(DB_SRC))
 $(LIBFCGI): $(call obj,$(FCGI_SRC))
+$(LIBTOOLS): $(call obj,$(wildcard tests/tools/*/*.c))
 $(LIBCLIENT): $(call obj,$(filter-out client/pygmy/main.c,$(CLIENT_SRC)))
 $(B)/lib/%.a:
 	@mkdir -p "$(@D)"
@@ -186,7 +188,7 @@ $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(LIBFCGI) $(call obj,$(NGINX_SRC)) $(LIBDB
 	$(Q)$(CC) -pthread -fsanitize=fuzzer $(LDFLAGS_$(SAN)) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lfcgi $(LIBS)
 
 # Load generators and checkers of the system tests.
-$(B)/tools/%: $(B)/obj/tests/tools/%.o $(LIBDB)
+$(B)/tools/%: $(B)/obj/tests/tools/%.o $(LIBTOOLS)
 	$(call say,LINK)
 	@mkdir -p "$(@D)"
 	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ $(LIBS)
@@ -201,7 +203,7 @@ fuzz-build: $(FUZZ_BIN)
 .PHONY: threads-build
 threads-build: $(filter %_threads,$(UNIT_BIN))
 
--include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d)
+-include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/obj/*/*/*/*.d)
 
 .PHONY: help
 help: ## list the targets

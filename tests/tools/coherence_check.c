@@ -1,0 +1,151 @@
+/*
+ * coherence_check: whether a read that starts after a write was acknowledged ever misses it, at the frontend.
+ *
+ *     coherence_check --frontend URL --catalog URL --catalog URL --order URL --order URL --token-file FILE
+ *
+ * Writers change things of their own (buy, PUT, DELETE, import again, move to another topic) through all workers, and keep every
+ * state that a thing was given. Readers look things up and search topics through the frontend. What a reader sees of a thing must be
+ * one of the states between the last one acknowledged when its request started and the last one sent when the answer was there;
+ * and not one from before what the same reader saw earlier. A write without an answer is sent again under its key until it has one.
+ *
+ * --readers, --writers, --things   how many
+ * --seconds, --reads   the run ends with the first of the two
+ * --pause-pid   a process that is stopped and continued at random moments, so that fills of the cache are slow
+ * --rest-ms     how long a writer rests between two writes, at most
+ * --seed
+ *
+ * Prints one line of JSON; violations go to stderr. Code 0: coherent, 1: not, 2: could not run.
+ *
+ * The parts: coherence/history.c what states there were, coherence/writer.c, coherence/reader.c, coherence/pauser.c.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/tools/coherence/check.h"
+
+#define THREADS_MAX 64
+#define TOKEN_HEX_LEN 64
+
+struct check check = { .chance_lock = PTHREAD_MUTEX_INITIALIZER };
+
+static const char *frontend[1], *token_file[1], *pause_pids[PAUSE_PIDS_MAX];
+static int frontend_count, token_count, pause_count;
+static int64_t readers = 8, writers = 3, things = 12, seconds = 5, given_seed;
+
+static void read_options(int argc, char **argv)
+{
+	check.reads_max = 200000;
+	check.rest_ms = 4;
+	const struct tool_option options[] = {
+		{ .name = "frontend", .texts = frontend, .text_count = &frontend_count, .text_max = 1 },
+		{ .name = "catalog", .texts = check.catalogs, .text_count = &check.catalog_count, .text_max = 2 },
+		{ .name = "order", .texts = check.orders, .text_count = &check.order_count, .text_max = 2 },
+		{ .name = "token-file", .texts = token_file, .text_count = &token_count, .text_max = 1 },
+		{ .name = "pause-pid", .texts = pause_pids, .text_count = &pause_count, .text_max = PAUSE_PIDS_MAX },
+		{ .name = "readers", .number = &readers, .min = 1, .max = 32 },
+		{ .name = "writers", .number = &writers, .min = 1, .max = 16 },
+		{ .name = "things", .number = &things, .min = 1, .max = THINGS_MAX },
+		{ .name = "seconds", .number = &seconds, .min = 1, .max = 600 },
+		{ .name = "reads", .number = &check.reads_max, .min = 1, .max = INT64_MAX },
+		{ .name = "rest-ms", .number = &check.rest_ms, .min = 0, .max = 10000 },
+		{ .name = "seed", .number = &given_seed, .min = 0, .max = INT64_MAX },
+	};
+	tool_read_options(argc, argv, options, sizeof options / sizeof options[0]);
+	if (frontend_count == 0 || check.catalog_count == 0 || check.order_count == 0 || token_count == 0)
+		tool_fail("coherence_check needs --frontend, --catalog, --order and --token-file");
+	check.frontend = frontend[0];
+	check.thing_count = (int)things;
+	check.writer_count = (int)writers;
+	for (int i = 0; i < pause_count; i++)
+		check.pause_pids[i] = (int)strtol(pause_pids[i], NULL, 10);
+	check.pause_count = pause_count;
+}
+
+static void read_token(void)
+{
+	FILE *stream = fopen(token_file[0], "re");
+	if (stream == NULL || fread(check.token, 1, TOKEN_HEX_LEN, stream) != TOKEN_HEX_LEN)
+		tool_fail("cannot read %s", token_file[0]);
+	fclose(stream);
+}
+
+uint64_t check_seed_of_thread(void)
+{
+	pthread_mutex_lock(&check.chance_lock);
+	uint64_t seed = tool_random(&check.chance);
+	pthread_mutex_unlock(&check.chance_lock);
+	return seed;
+}
+
+bool check_is_over(void)
+{
+	return atomic_load(&check.stopped) || tool_now_us() > check.deadline_us || atomic_load(&check.reads) >= check.reads_max;
+}
+
+static pthread_t start(void *(*run)(void *), void *context)
+{
+	pthread_t thread;
+	if (pthread_create(&thread, NULL, run, context) != 0)
+		tool_fail("cannot start a thread");
+	return thread;
+}
+
+/* Readers and pauses end first, so that the writers' last writes can be answered. */
+static void run_threads(void)
+{
+	pthread_t threads[THREADS_MAX], pauser;
+	int64_t count = 0;
+	for (int64_t i = 0; i < writers; i++)
+		threads[count++] = start(writer_run, (void *)(intptr_t)i);
+	for (int64_t i = 0; i < readers; i++)
+		threads[count++] = start(reader_run, NULL);
+	pauser = start(pauser_run, NULL);
+	pthread_join(pauser, NULL);
+	while (count > 0)
+		pthread_join(threads[--count], NULL);
+}
+
+static json_int_t get(atomic_int_fast64_t *counter)
+{
+	return (json_int_t)atomic_load(counter);
+}
+
+static bool print_report(void)
+{
+	json_int_t reads = get(&check.reads), hits = get(&check.hits), violations = get(&check.violations), unexpected = get(&check.unexpected);
+	bool coherent = violations == 0 && unexpected == 0;
+	json_t *report = json_pack("{s:s,s:I,s:I,s:f,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "verdict", coherent ? "coherent" : "stale",
+		"reads", reads, "hits", hits, "hit_ratio", reads > 0 ? (double)hits / (double)reads : 0.0, "not_modified", get(&check.not_modified),
+		"searches", get(&check.searches), "read_failures", get(&check.read_failures), "writes", get(&check.writes),
+		"write_retries", get(&check.write_retries), "writes_given_up", get(&check.given_up), "pauses", get(&check.pauses),
+		"violations", violations, "unexpected", unexpected, "seed", (json_int_t)check.seed);
+	if (report == NULL || json_dumpf(report, stdout, JSON_SORT_KEYS | JSON_REAL_PRECISION(3)) != 0)
+		tool_fail("cannot print the report");
+	putchar('\n');
+	json_decref(report);
+	return coherent;
+}
+
+int main(int argc, char **argv)
+{
+	read_options(argc, argv);
+	read_token();
+	if (curl_global_init(CURL_GLOBAL_ALL) != 0)
+		tool_fail("libcurl does not start");
+	check.seed = tool_seed(given_seed);
+	check.chance.state = check.seed;
+	history_init();
+	check.deadline_us = tool_now_us() + seconds * 1000000;
+	run_threads();
+	/* When all is quiet, everybody must see the last state. */
+	for (int i = 0; i < check.thing_count; i++)
+		reader_check_last(&check.things[i]);
+	bool coherent = print_report();
+	history_free();
+	curl_global_cleanup();
+	return coherent ? 0 : 1;
+}
