@@ -11,6 +11,7 @@
 #include <sys/un.h>
 
 #include "db/diagnostics.h"
+#include "db/monotonic.h"
 #include "fcgi/common/connections.h"
 #include "tests/unit/temporary_folder.h"
 
@@ -109,6 +110,26 @@ static void serves_more_connections_than_threads(void **state)
 	close_connections();
 }
 
+static void forgets_connections_that_end(void **state)
+{
+	(void)state;
+	pthread_t threads[THREADS];
+	open_connections(64);
+	start(threads);
+	for (int round = 0; round < ROUNDS; round++) {
+		int fd = connect_client();
+		for (int i = 0; i < 5; i++)
+			exchange_byte(fd, (unsigned char)i);
+		close(fd);
+	}
+	/* The last ones may still be on their way. */
+	for (int64_t deadline_ms = monotonic_ms() + 5000; atomic_load(&connections.open) > 0 && monotonic_ms() < deadline_ms;)
+		poll(NULL, 0, 1);
+	assert_int_equal(atomic_load(&connections.open), 0);
+	stop(threads);
+	close_connections();
+}
+
 static void waits_with_new_ones_when_full(void **state)
 {
 	(void)state;
@@ -165,7 +186,8 @@ static void refuses_what_does_not_listen(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(serves_more_connections_than_threads), cmocka_unit_test(waits_with_new_ones_when_full),
+		cmocka_unit_test(serves_more_connections_than_threads), cmocka_unit_test(forgets_connections_that_end),
+		cmocka_unit_test(waits_with_new_ones_when_full),
 		cmocka_unit_test(an_idle_client_delays_nobody), cmocka_unit_test(refuses_what_does_not_listen),
 	};
 	diagnostics_init("test", (enum diagnostics_level)(DIAGNOSTICS_ERROR + 1));
