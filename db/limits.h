@@ -58,7 +58,8 @@
 /* Time, milliseconds */
 #define CONNECTION_IO_MS 5000                     /* reading from and writing to nginx */
 #define STOP_DEADLINE_MS 3000                     /* running requests may finish */
-#define OPEN_RETRY_MS 1000                        /* between tries to open a replica that does not open */
+#define OPEN_RETRY_MS 500                         /* between tries to open a replica that does not open; doubled each time */
+#define OPEN_RETRY_MAX_MS 8000
 #define REQUEST_DEADLINE_MS 4000                  /* of a worker; nginx waits longer, so that ours is the answer */
 #define MIN_REVISION_WAIT_MS 1000
 #define LEASE_DEFAULT_MS 2000                     /* T of the coherence protocol */

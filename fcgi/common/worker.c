@@ -221,14 +221,13 @@ static bool open_replica(struct worker *worker)
 static void *run_opener(void *unused)
 {
 	(void)unused;
-	enum pygmy_error reported = PYGMY_OK;
+	int pause_ms = OPEN_RETRY_MS;
 	while (!open_replica(&the_worker)) {
 		enum pygmy_error error = (enum pygmy_error)atomic_load(&the_worker.open_error);
-		if (error != reported)
-			diagnose_error("worker: the database does not open (%s); trying again every %d ms", error_code(error), OPEN_RETRY_MS);
-		reported = error;
-		if (is_stopping_after(OPEN_RETRY_MS))
+		diagnose_error("worker: the database does not open (%s); trying again in %d ms", error_code(error), pause_ms);
+		if (is_stopping_after(pause_ms))
 			break;
+		pause_ms = 2 * pause_ms < OPEN_RETRY_MAX_MS ? 2 * pause_ms : OPEN_RETRY_MAX_MS;
 	}
 	thread_ends();
 	return NULL;

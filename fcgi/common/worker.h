@@ -1,7 +1,7 @@
 /*
  * worker: a process that serves one app (catalog or order) over FastCGI with many threads, and everything those share.
  *
- * Its threads start at once and answer /livez; the replica is opened beside them, and tried again every OPEN_RETRY_MS while that
+ * Its threads start at once and answer /livez; the replica is opened beside them, and tried again (OPEN_RETRY_MS) while that
  * fails (a full disk, a database of another version), so that a worker says why it is not ready instead of dying in a circle.
  * On SIGTERM, SIGINT, SIGQUIT or SIGUSR1 it takes no new requests, refuses new writes, lets running requests finish for at most
  * STOP_DEADLINE_MS, and exits with 0.
