@@ -1,34 +1,131 @@
 #!/usr/bin/env bash
-# Writes $PYGMY_RUN_DIR/nginx.conf from the PYGMY_* environment.
+# Writes the configuration of one store's nginx: $PYGMY_RUN_DIR/nginx.conf, from nginx.conf.template beside this script.
+#
+#   PYGMY_RUN_DIR=... PYGMY_LOG_DIR=... nginx/render.sh
+#
+# Takes its settings from the environment: PYGMY_RUN_DIR and PYGMY_LOG_DIR (required), PYGMY_LISTEN, PYGMY_PORT_FRONTEND,
+# PYGMY_PORT_CATALOG_A, _CATALOG_B, _ORDER_A, _ORDER_B, PYGMY_LEASE_MS, PYGMY_THREADS, PYGMY_LOG_LEVEL. They are checked here, so that
+# no value can be read by nginx as anything but a value. Makes the folders that nginx wants, and links by which the
+# configuration finds the program and the logs whatever their paths look like. Starts and stops nothing; run it again at will:
+# nginx takes the new file on when it is told to reload.
+#
+# The nginx that reads it is started by the user who owns the run directory, without root:
+#   nginx -p "$PYGMY_RUN_DIR/nginx" -c "$PYGMY_RUN_DIR/nginx.conf"
 set -euo pipefail
-r=$PYGMY_RUN_DIR
-mkdir -p "$r/nginx" "$r/cache"
-proxy() { # proxy PORT UPSTREAM
-cat <<C
-  server { listen $PYGMY_LISTEN:$1; location / { fastcgi_pass $2; } }
-C
+
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
+app=$(dirname -- "$here")
+
+readonly socket_path_limit=107
+readonly files_wanted=16384
+readonly connections_wanted=4096
+readonly open_files_wanted=2048
+
+fail() {
+    printf 'render.sh: %s\n' "$1" >&2
+    exit 2
 }
-{
-cat <<C
-worker_processes 2; pid "$r/nginx.pid"; error_log "$PYGMY_LOG_DIR/nginx-error.log" warn;
-events { worker_connections 2048; }
-http {
- access_log off; server_tokens off; default_type application/json; client_max_body_size 1100k; client_body_buffer_size 1100k;
- client_body_temp_path "$r/nginx/b1"; proxy_temp_path "$r/nginx/b2"; fastcgi_temp_path "$r/nginx/b3"; uwsgi_temp_path "$r/nginx/b4"; scgi_temp_path "$r/nginx/b5";
- upstream catalog { server "unix:$r/catalog-A.sock" max_fails=0; server "unix:$r/catalog-B.sock" max_fails=0; keepalive 16; }
- upstream order { server "unix:$r/order-A.sock" max_fails=0; server "unix:$r/order-B.sock" max_fails=0; keepalive 16; }
-C
-for w in catalog-A catalog-B order-A order-B; do echo " upstream $w { server \"unix:$r/$w.sock\" max_fails=0; server \"unix:$r/$w.sock\" max_fails=0; keepalive 4; }"; done
-cat <<C
- fastcgi_keep_conn on; fastcgi_next_upstream error timeout invalid_header http_503 non_idempotent; fastcgi_next_upstream_tries 4; fastcgi_next_upstream_timeout 8s;
- fastcgi_param REQUEST_METHOD \$request_method; fastcgi_param DOCUMENT_URI \$document_uri; fastcgi_param QUERY_STRING \$query_string; fastcgi_param CONTENT_TYPE \$content_type; fastcgi_param CONTENT_LENGTH \$content_length;
- fastcgi_param REMOTE_ADDR \$remote_addr; fastcgi_param PYGMY_REQUEST_ID \$request_id; fastcgi_param PYGMY_REQUEST_KEY \$pygmy_key;
- map \$msec-\$request_id \$pygmy_key { default "\$msec-\$request_id"; }
- server { listen $PYGMY_LISTEN:$PYGMY_PORT_FRONTEND;
-  location = / { return 200 '{"message":"Welcome"}\n'; } location = /healthz { return 200 '{"message":{}}\n'; }
-  location = /search { fastcgi_pass catalog; } location = /lookup { fastcgi_pass catalog; } location = /buy { fastcgi_pass order; } }
- server { listen "unix:$r/frontend.sock"; location = /coherence/push { return 204; } }
-C
-proxy "$PYGMY_PORT_CATALOG_A" catalog-A; proxy "$PYGMY_PORT_CATALOG_B" catalog-B; proxy "$PYGMY_PORT_ORDER_A" order-A; proxy "$PYGMY_PORT_ORDER_B" order-B
-echo "}"
-} >"$r/nginx.conf"
+
+# Fails unless the value of variable $1 is a path that nginx reads as it stands, in double quotes.
+check_path() {
+    local value=${!1:-} LC_ALL=C
+    [[ $value == /* && $value != *[[:cntrl:]\"\\\$]* ]] ||
+        fail "$1 must be an absolute path without quotes, backslashes, dollar signs and control characters: '$value'"
+}
+
+# check_number NAME MIN MAX
+check_number() {
+    local value=${!1}
+    [[ $value =~ ^[1-9][0-9]{0,8}$ && $value -ge $2 && $value -le $3 ]] || fail "$1 must be a number from $2 to $3: '$value'"
+}
+
+check_settings() {
+    local name LC_ALL=C
+    : "${PYGMY_LISTEN:=127.0.0.1}" "${PYGMY_LEASE_MS:=2000}" "${PYGMY_THREADS:=32}" "${PYGMY_LOG_LEVEL:=info}"
+    : "${PYGMY_PORT_FRONTEND:=8010}" "${PYGMY_PORT_CATALOG_A:=8011}" "${PYGMY_PORT_CATALOG_B:=8012}"
+    : "${PYGMY_PORT_ORDER_A:=8013}" "${PYGMY_PORT_ORDER_B:=8014}"
+    check_path PYGMY_RUN_DIR
+    check_path PYGMY_LOG_DIR
+    name=$PYGMY_RUN_DIR/frontend.sock
+    [[ ${#name} -le $socket_path_limit ]] || fail "PYGMY_RUN_DIR is too long for Unix sockets: $PYGMY_RUN_DIR"
+    [[ $PYGMY_LISTEN =~ ^(\*|\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+)$ ]] || fail "PYGMY_LISTEN must be an address: '$PYGMY_LISTEN'"
+    for name in FRONTEND CATALOG_A CATALOG_B ORDER_A ORDER_B; do check_number "PYGMY_PORT_$name" 1 65535; done
+    check_number PYGMY_LEASE_MS 1 3600000
+    check_number PYGMY_THREADS 1 1024
+    case $PYGMY_LOG_LEVEL in
+        debug) log_level=info ;;
+        info) log_level=notice ;;
+        warning) log_level=warn ;;
+        error) log_level=error ;;
+        *) fail "PYGMY_LOG_LEVEL must be debug, info, warning or error: '$PYGMY_LOG_LEVEL'" ;;
+    esac
+}
+
+least() { if [[ $1 -lt $2 ]]; then printf '%s' "$1"; else printf '%s' "$2"; fi; }
+
+# How many processes, connections and files; and how many idle connections nginx may keep to the workers.
+size_up() {
+    local limit budget
+    workers=$(nproc)
+    workers=$((workers < 2 ? 2 : workers > 4 ? 4 : workers))
+    limit=$(ulimit -Hn)
+    if [[ $limit == unlimited ]]; then limit=$files_wanted; fi
+    files=$(least "$limit" "$files_wanted")
+    connections=$(least $((files / 2)) "$connections_wanted")
+    open_files=$(least $((files / 4)) "$open_files_wanted")
+
+    # A worker's thread belongs to its connection while that is open. Idle ones may take three quarters of the threads, in all
+    # nginx workers together; the rest is for requests in flight. A quarter of that is for the worker's own port.
+    budget=$((PYGMY_THREADS * 3 / 4 / workers))
+    keep_conn=on keepalive_port=$((budget / 4 > 0 ? budget / 4 : 1))
+    keepalive=$((budget - keepalive_port))
+    if [[ $keepalive -lt 1 ]]; then keep_conn=off keepalive=1; fi
+}
+
+find_library() {
+    local candidate
+    for candidate in "$app/lib/libpygmy_coherence.so" "$app/.build/release/lib/libpygmy_coherence.so"; do
+        if [[ -r $candidate ]]; then library=$candidate && return; fi
+    done
+    fail "libpygmy_coherence.so is neither in $app/lib nor in $app/.build/release/lib; build it first"
+}
+
+make_folders() {
+    umask 077
+    mkdir -p -- "$PYGMY_RUN_DIR/nginx" "$PYGMY_RUN_DIR/cache"
+    ln -sfn -- "$app" "$PYGMY_RUN_DIR/nginx/app"
+    ln -sfn -- "$PYGMY_LOG_DIR" "$PYGMY_RUN_DIR/nginx/logs"
+    ln -sfn -- "$library" "$PYGMY_RUN_DIR/nginx/library.so"
+}
+
+# fill NAME VALUE: replaces @NAME@ in $text.
+fill() { text=${text//"@$1@"/"$2"}; }
+
+write_configuration() {
+    local text name
+    text=$(<"$here/nginx.conf.template")
+    fill RUN_DIR "$PYGMY_RUN_DIR"
+    fill LISTEN "$PYGMY_LISTEN"
+    for name in FRONTEND CATALOG_A CATALOG_B ORDER_A ORDER_B; do
+        local port=PYGMY_PORT_$name
+        fill "PORT_$name" "${!port}"
+    done
+    fill LEASE_MS "$PYGMY_LEASE_MS"
+    fill THREADS "$PYGMY_THREADS"
+    fill LOG_LEVEL "$log_level"
+    fill WORKERS "$workers"
+    fill FILES "$files"
+    fill CONNECTIONS "$connections"
+    fill OPEN_FILES "$open_files"
+    fill KEEP_CONN "$keep_conn"
+    fill KEEPALIVE "$keepalive"
+    fill KEEPALIVE_PORT "$keepalive_port"
+    printf '%s\n' "$text" >"$PYGMY_RUN_DIR/nginx.conf.new"
+    mv -f -- "$PYGMY_RUN_DIR/nginx.conf.new" "$PYGMY_RUN_DIR/nginx.conf"
+}
+
+check_settings
+size_up
+find_library
+make_folders
+write_configuration

@@ -1,0 +1,256 @@
+-- coherence: nginx's side of the coherent cache, as thin glue between nginx and the library of coherence_table.h and cache_key.h.
+--
+-- What is decided here: nothing. The library says under which key a request is cached, takes in pushes and lease
+-- answers, and knows the rules. This file carries bytes to it: from requests, from the push endpoint, and from the
+-- catalog workers, whom it asks by nginx's own server on $PYGMY_RUN_DIR/frontend.sock (nginx retries there on the next worker).
+--
+-- Every nginx worker runs the timer; the table lets one of them ask per interval. So a worker that is stopped or killed
+-- does not stop the lease, and nothing waits longer than ASK_DEADLINE_MS.
+
+local ffi = require "ffi"
+
+ffi.cdef [[
+struct slice { const char *ptr; size_t len; };
+struct coherence_question { uint32_t era; bool has_position; uint64_t since; int64_t sent_at_ms; char log_id[17]; };
+struct coherence_status {
+	uint32_t era; bool leased; int64_t lease_left_ms; uint64_t position; uint64_t floor;
+	uint64_t pushes, renewals, resets, refused; char log_id[17];
+};
+struct coherence_table *coherence_table_create(void);
+int64_t coherence_clock_ms(void);
+int coherence_table_push(struct coherence_table *, struct slice);
+bool coherence_table_claim(struct coherence_table *, int64_t, int64_t);
+void coherence_table_ask(const struct coherence_table *, int64_t, struct coherence_question *);
+int coherence_table_answer(struct coherence_table *, const struct coherence_question *, struct slice);
+void coherence_table_status(const struct coherence_table *, int64_t, int64_t, struct coherence_status *);
+size_t coherence_frontend_key(const struct coherence_table *, int, const char *, size_t, int64_t, char *);
+size_t coherence_frontend_tag(const struct coherence_table *, int, const char *, size_t, char *);
+bool coherence_frontend_raise(struct coherence_table *, const char *, size_t, const char *, size_t);
+bool coherence_frontend_has_space(const char *);
+int getppid(void);
+int getpid(void);
+int kill(int, int);
+int chmod(const char *, unsigned int);
+]]
+
+local C = ffi.C
+local var = ngx.var
+local ffi_string = ffi.string
+
+local DONE, ASK_AGAIN = 0, 1          -- enum coherence_outcome
+local REFUSED = 3
+local RENEW_MS = 250                  -- LEASE_RENEW_MS of db/limits.h
+local ASK_ROUNDS_MAX = 4              -- each opened era needs a question of its own
+local ASK_DEADLINE_MS = 900
+local TICK_S = 0.1
+local TEXT_MAX_BYTES = 1024 * 1024
+local SIGQUIT = 3
+
+local _M = { LOOKUP = 0, SEARCH = 1 }
+local lib, table_, lease_ms, run_dir, cache_dir
+local key_buf = ffi.new("char[?]", 512)
+local question = ffi.new("struct coherence_question")
+local status = ffi.new("struct coherence_status")
+
+-- In the master, at start and at each reload. The dictionary lives as long as the table does: with the master. It says where
+-- the table is, since the Lua state is a new one after a reload.
+function _M.init(options)
+	lib = ffi.load(options.library)
+	lease_ms, run_dir, cache_dir = options.lease_ms, options.run_dir, options.run_dir .. "/cache"
+	local memory = ngx.shared.coherence
+	local address = memory:get("table")
+	if address then
+		table_ = ffi.cast("struct coherence_table *", ffi.cast("uintptr_t", address))
+		return
+	end
+	table_ = lib.coherence_table_create()
+	if table_ == nil then
+		error("no memory for the coherence table")
+	end
+	assert(memory:set("table", tonumber(ffi.cast("uintptr_t", table_))))
+end
+
+-- ---- requests --------------------------------------------------------------------------------
+
+-- The key of a request; "" sends it past the cache.
+function _M.key(route)
+	local args = var.args
+	if not args then
+		return ""
+	end
+	return ffi_string(key_buf, lib.coherence_frontend_key(table_, route, args, #args, lease_ms, key_buf))
+end
+
+-- The tag of a request that goes past the cache; "" when it has no slot.
+function _M.tag(route)
+	local args = var.args
+	if not args then
+		return ""
+	end
+	return ffi_string(key_buf, lib.coherence_frontend_tag(table_, route, args, #args, key_buf))
+end
+
+-- Before the client sees an answer that a worker gave: raises the slot. And keeps it out of the cache when the disk is
+-- full (nginx would break off the answer in the middle).
+function _M.answer()
+	if var.upstream_cache_status == "HIT" then
+		return
+	end
+	local key, changed = var.pygmy_key, var.upstream_http_x_pygmy_changed
+	if key ~= "" and changed then
+		lib.coherence_frontend_raise(table_, key, #key, changed, #changed)
+	end
+	if not lib.coherence_frontend_has_space(cache_dir) then
+		var.pygmy_key = ""
+	end
+end
+
+-- ---- the lease -------------------------------------------------------------------------------
+
+-- The body of `GET uri` from our own socket server, or nil and why not. The whole takes at most until deadline_ms.
+local function fetch(uri, deadline_ms)
+	local sock = ngx.socket.tcp()
+	local function left_ms()
+		local left = tonumber(deadline_ms - lib.coherence_clock_ms())
+		sock:settimeout(left > 1 and left or 1)
+		return left
+	end
+	local function talk()
+		left_ms()
+		local ok, err = sock:connect("unix:" .. run_dir .. "/frontend.sock")
+		if not ok then
+			return nil, err
+		end
+		ok, err = sock:send("GET " .. uri .. " HTTP/1.0\r\nHost: pygmy\r\n\r\n")
+		if not ok then
+			return nil, err
+		end
+		local line
+		line, err = sock:receive("*l")
+		if not line then
+			return nil, err
+		end
+		if not line:find("^HTTP/1%.[01] 200 ") then
+			return nil, line:sub(1, 60)
+		end
+		local length
+		repeat
+			if left_ms() <= 0 then
+				return nil, "deadline"
+			end
+			line, err = sock:receive("*l")
+			if not line then
+				return nil, err
+			end
+			length = line:match("^[Cc]ontent%-[Ll]ength: *(%d+)$") or length
+		until line == ""
+		-- Without its length a text that was broken off between two lines would look whole.
+		length = tonumber(length)
+		if not length or length > TEXT_MAX_BYTES then
+			return nil, "no length, or too long"
+		end
+		local parts, have = {}, 0
+		while have < length do
+			if left_ms() <= 0 then
+				return nil, "deadline"
+			end
+			local part
+			part, err = sock:receive(math.min(length - have, 65536))
+			if not part then
+				return nil, err
+			end
+			parts[#parts + 1], have = part, have + #part
+		end
+		return table.concat(parts)
+	end
+	local body, err = talk()
+	sock:close()
+	return body, err
+end
+
+local function as_slice(text)
+	return ffi.new("struct slice", text, #text)
+end
+
+local last_failure
+
+local function renew()
+	local deadline_ms = lib.coherence_clock_ms() + ASK_DEADLINE_MS
+	for _ = 1, ASK_ROUNDS_MAX do
+		lib.coherence_table_ask(table_, lib.coherence_clock_ms(), question)
+		local uri = "/coherence/changes?since=" .. tostring(question.since):match("%d+")
+			.. "&log=" .. ffi_string(question.log_id)
+		local text, err = fetch(uri, deadline_ms)
+		if not text then
+			return "no answer: " .. tostring(err)
+		end
+		local outcome = lib.coherence_table_answer(table_, question, as_slice(text))
+		if outcome == DONE then
+			return nil
+		elseif outcome ~= ASK_AGAIN then
+			return "answer not usable, outcome " .. outcome
+		end
+	end
+	return "the log changes all the time"
+end
+
+local busy = false
+local master
+
+local function tick(premature)
+	if premature then
+		return
+	end
+	-- A worker that outlives its master would keep the ports.
+	if C.getppid() ~= master then
+		C.kill(C.getpid(), SIGQUIT)
+		return
+	end
+	if busy or not lib.coherence_table_claim(table_, lib.coherence_clock_ms(), RENEW_MS) then
+		return
+	end
+	busy = true
+	local ok, failure = pcall(renew)
+	busy = false
+	failure = not ok and tostring(failure) or failure
+	if failure ~= last_failure then
+		ngx.log(ngx.WARN, "coherence: ", failure or "lease renewed again")
+		last_failure = failure
+	end
+end
+
+function _M.init_worker()
+	master = C.getppid()
+	C.chmod(run_dir .. "/frontend.sock", 384)     -- 0600; nginx makes sockets 0666
+	assert(ngx.timer.every(TICK_S, tick))
+	assert(ngx.timer.at(0, tick))
+end
+
+-- ---- the socket server -----------------------------------------------------------------------
+
+-- POST /coherence/push: 204 once all slots are raised, 400 when the text is not a push, 503 when it could not be taken in.
+function _M.push()
+	ngx.req.read_body()
+	local text = ngx.req.get_body_data()
+	local outcome = text and lib.coherence_table_push(table_, as_slice(text)) or REFUSED
+	return ngx.exit(outcome == DONE and 204 or outcome == REFUSED and 400 or 503)
+end
+
+-- GET /coherence/status
+function _M.status()
+	lib.coherence_table_status(table_, lib.coherence_clock_ms(), lease_ms, status)
+	local function number(n)
+		return tostring(n):match("%d+")
+	end
+	local text = table.concat {
+		'{"era":', number(status.era), ',"floor":', number(status.floor),
+		',"lease_left_ms":', number(status.lease_left_ms), ',"leased":', tostring(status.leased),
+		',"log_id":"', ffi_string(status.log_id), '","position":', number(status.position),
+		',"pushes":', number(status.pushes), ',"refused":', number(status.refused),
+		',"renewals":', number(status.renewals), ',"resets":', number(status.resets), '}\n',
+	}
+	ngx.header.content_length = #text
+	ngx.print(text)
+end
+
+return _M

@@ -1,0 +1,58 @@
+-- log_keeper: keeps nginx's own logs from growing for ever.
+--
+-- A log past MAX_BYTES is renamed to <log>.1 (and .1 to .2, .2 to .3; the oldest is overwritten), then the master is told to
+-- open its logs anew (SIGUSR1), which it passes on to its workers. Until they have done so they write on into <log>.1: no line
+-- is lost. One worker does it, the first of them; when it is killed, its successor has the same number.
+-- Renaming takes no disk space, so this works on a full disk, too.
+
+local ffi = require "ffi"
+
+ffi.cdef [[
+int getppid(void);
+int kill(int, int);
+]]
+
+local MAX_BYTES = 16 * 1024 * 1024
+local KEPT = 3
+local INTERVAL_S = 5
+local SIGUSR1 = 10
+
+local _M = {}
+
+local function size_of(path)
+	local file = io.open(path, "rb")
+	if not file then
+		return 0
+	end
+	local size = file:seek("end")
+	file:close()
+	return size or 0
+end
+
+-- Returns whether the log was moved away.
+function _M.rotate(path, max_bytes)
+	if size_of(path) < max_bytes then
+		return false
+	end
+	for i = KEPT - 1, 1, -1 do
+		os.rename(path .. "." .. i, path .. "." .. (i + 1))
+	end
+	return os.rename(path, path .. ".1") ~= nil
+end
+
+function _M.start(logs)
+	if ngx.worker.id() ~= 0 then
+		return
+	end
+	assert(ngx.timer.every(INTERVAL_S, function(premature)
+		local moved = false
+		for _, path in ipairs(logs) do
+			moved = not premature and _M.rotate(path, MAX_BYTES) or moved
+		end
+		if moved then
+			ffi.C.kill(ffi.C.getppid(), SIGUSR1)
+		end
+	end))
+end
+
+return _M
