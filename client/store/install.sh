@@ -16,7 +16,7 @@ as_store() {
     fi
     local script variable
     script=$(
-        for variable in clone app reach folder_mark end_limit_ms start_limit_ms log_limit_bytes worker_names process_names \
+        for variable in clone app reach not_ready_yet folder_mark end_limit_ms start_limit_ms repair_limit_ms log_limit_bytes worker_names process_names \
             settings_names "${!PYGMY_@}" "${!exit_@}" "${!ASAN_OPTIONS@}" "${!UBSAN_OPTIONS@}"; do declare -p "$variable"; done
         declare -f
     )
