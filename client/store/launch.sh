@@ -122,6 +122,8 @@ launch_all() {
         done
         if launch_wait_ready "$launched"; then break; fi
     done
+    # nginx makes its sockets writable for everybody; the folder is private, and so are they.
+    chmod 0600 -- "$PYGMY_RUN_DIR"/*.sock
     if [[ ${#dead[@]} -eq ${#process_names[@]} ]]; then printf 'started\n'; else printf 'repaired\n'; fi
 }
 
