@@ -21,8 +21,8 @@
 set -euo pipefail
 
 readonly exit_failed=1 exit_usage=2 exit_down=3 exit_port=4 exit_locked=5
-readonly start_limit_ms=10000 end_limit_ms=5000 log_limit_bytes=$((16 * 1024 * 1024))
-readonly lock_limit_s=60
+readonly start_limit_ms=60000 repair_limit_ms=4000 end_limit_ms=5000 log_limit_bytes=$((16 * 1024 * 1024))
+readonly lock_limit_s=90
 
 say() { printf '%s\n' "$*"; }
 fail() {
@@ -96,29 +96,35 @@ store_start() {
     esac
 }
 
-store_stop() {
+# Ends the store if it runs; sets `was_running` to yes or no.
+end_store() {
+    was_running=no
     settings_recall
-    if ! was_started; then say "The store is not running" && return; fi
+    if ! was_started; then return; fi
     install_folder "$PYGMY_RUN_DIR"
     lock_store
-    if ! as_store is_anything_alive; then
-        as_store stop_all
-        say "The store is not running"
-        return
-    fi
+    if as_store is_anything_alive; then was_running=yes; fi
     as_store stop_all || fail "$exit_failed" "not everything could be ended"
-    say "The store is stopped; its data stays in $PYGMY_STATE_DIR"
+}
+
+store_stop() {
+    end_store
+    if [[ $was_running == yes ]]; then
+        say "The store is stopped; its data stays in $PYGMY_STATE_DIR"
+    else
+        say "The store is not running"
+    fi
 }
 
 store_reset() {
     local folder
     if ! was_started; then say "There is nothing to delete" && return; fi
-    store_stop
+    end_store
     as_store install_delete
     for folder in "$PYGMY_RUN_DIR" "$PYGMY_STATE_DIR"; do
         if [[ -d $folder ]]; then rmdir -- "$folder"; fi
     done
-    say "The store's data in $PYGMY_STATE_DIR is deleted"
+    say "The store is stopped and its data in $PYGMY_STATE_DIR is deleted"
 }
 
 # Reads the words after "logs".

@@ -16,7 +16,7 @@ as_store() {
     fi
     local script variable
     script=$(
-        for variable in clone app reach folder_mark end_limit_ms start_limit_ms log_limit_bytes worker_names process_names \
+        for variable in clone app reach not_ready_yet folder_mark end_limit_ms start_limit_ms repair_limit_ms log_limit_bytes worker_names process_names \
             settings_names "${!PYGMY_@}" "${!exit_@}" "${!ASAN_OPTIONS@}" "${!UBSAN_OPTIONS@}"; do declare -p "$variable"; done
         declare -f
     )
@@ -34,22 +34,24 @@ install_user() {
 
 # Makes folder $1, private to the store's user, and marks it. A folder that exists must be empty or carry the mark (so
 # that reset never deletes what is not ours) and belong to that user (so that nobody else can put things into it).
+# Another start may do the same at the same moment.
 install_folder() {
     local owner user=$EUID
     [[ $EUID -ne 0 ]] || user=$(id -u "$PYGMY_USER")
     if [[ ! -e $1 ]]; then
         (umask 022 && mkdir -p -- "$(dirname -- "$1")") || fail "$exit_failed" "cannot make the folder $1"
-        # Another start may make it at the same moment.
-        if mkdir -m 0700 -- "$1" 2>/dev/null && [[ $EUID -eq 0 ]]; then chown "$PYGMY_USER:$PYGMY_USER" "$1"; fi
-        [[ -e $1 ]] || fail "$exit_failed" "cannot make the folder $1"
+        mkdir -m 0700 -- "$1" 2>/dev/null || [[ -e $1 ]] || fail "$exit_failed" "cannot make the folder $1"
     fi
     [[ -d $1 && ! -L $1 ]] || fail "$exit_failed" "$1 is in the way: it is not a folder"
-    owner=$(stat -c %u -- "$1")
-    [[ $owner == "$user" ]] ||
-        fail "$exit_failed" "the folder $1 belongs to user id $owner, but the store runs as user id $user;" \
-            "start it as that user, or set another PYGMY_STATE_DIR and PYGMY_RUN_DIR"
     [[ -e $1/$folder_mark || -z $(ls -A -- "$1") ]] ||
         fail "$exit_failed" "the folder $1 holds other things; name an empty or new one"
+    owner=$(stat -c %u -- "$1")
+    if [[ $owner -eq 0 && $EUID -eq 0 ]]; then
+        chown -- "$PYGMY_USER:" "$1"
+    elif [[ $owner != "$user" ]]; then
+        fail "$exit_failed" "the folder $1 belongs to user id $owner, but the store runs as user id $user;" \
+            "start it as that user, or set another PYGMY_STATE_DIR and PYGMY_RUN_DIR"
+    fi
     as_store install_mark "$1"
 }
 

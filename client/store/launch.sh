@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # Starting, repairing and stopping the processes of a store. All of this runs as the store's user, under the lock.
 
+# What a worker says while it is still opening or filling its database (db/error.h, NOT_READY).
+readonly not_ready_yet='This replica is not ready.'
+
 # Prints NUL-terminated KEY=value for everything that worker $1 is told.
 launch_environment() {
     local name
@@ -64,19 +67,39 @@ launch_unready() {
     if [[ ${#unready[@]} -gt 0 ]]; then printf '%s\n' "${unready[@]}"; fi
 }
 
-# Waits until everything is ready. Sets `unready` to who is not when the limit is over, or when somebody has died.
+# Whether process $1 died so often since its start that it will not get ready.
+launch_is_dying() { [[ $(report_restarts "$1") -ge 5 ]]; }
+
+# Prints why process $1 says that it is not ready; nothing when it does not answer.
+launch_reason() {
+    local name port path
+    while read -r name port path; do
+        if [[ $name != "$1" || $name == nginx ]]; then continue; fi
+        curl --silent --globoff --noproxy '*' --max-time 1 "http://$reach:$port$path" | sed -nE 's/.*"message":"([^"]*)".*/\1/p' || :
+    done < <(settings_listeners)
+}
+
+# Waits until everything is ready. Returns 1 with `unready` set to who is not: at the limit, as soon as somebody has died
+# for good, and after a shorter limit for who ran before but does not answer, or says that something is wrong. (One that only
+# says that it is not ready yet may be loading a long catalogue.) $1: the names of who was started.
 launch_wait_ready() {
-    local now_ms deadline name
+    local now_ms began name told=no
     clock_read
-    deadline=$((now_ms + start_limit_ms))
+    began=$now_ms
     while :; do
         mapfile -t unready < <(launch_unready)
         [[ ${#unready[@]} -gt 0 ]] || return 0
         for name in "${process_names[@]}"; do
-            if [[ -f $PYGMY_RUN_DIR/$name.process ]] && ! process_is_alive "$name"; then unready=("$name") && return 1; fi
+            if ! process_is_alive "$name"; then unready=("$name") && return 1; fi
         done
         clock_read
-        ((now_ms < deadline)) || return 1
+        for name in "${unready[@]}"; do
+            if launch_is_dying "$name"; then unready=("$name") && return 1; fi
+            if ((now_ms - began < repair_limit_ms)); then continue; fi
+            if [[ $1 != *" $name "* || $(launch_reason "$name") != *"$not_ready_yet"* ]]; then unready=("$name") && return 1; fi
+        done
+        ((now_ms - began < start_limit_ms)) || return 1
+        if [[ $told == no ]] && ((now_ms - began > 3000)); then told=yes && say "Waiting for ${unready[*]}" >&2; fi
         sleep 0.02
     done
 }
@@ -90,28 +113,37 @@ launch_all() {
     done
     if [[ ${#dead[@]} -eq 0 && -z $(launch_unready) ]]; then printf 'running\n' && return; fi
     if [[ ${#dead[@]} -gt 0 ]]; then process_end_lost || return; fi
-    # First those that are dead; then, once, those that run and do not get ready in time.
+    # First those that are dead; then, once, those that run and do not get ready.
     unready=("${dead[@]}")
     while :; do
         for name in "${unready[@]}"; do
             if [[ $launched == *" $name "* ]] || ! launch_process "$name"; then launch_explain "${unready[@]}" && return 1; fi
             launched+="$name "
         done
-        if launch_wait_ready; then break; fi
+        if launch_wait_ready "$launched"; then break; fi
     done
+    # nginx makes its sockets writable for everybody; the folder is private, and so are they.
+    chmod 0600 -- "$PYGMY_RUN_DIR"/*.sock
     if [[ ${#dead[@]} -eq ${#process_names[@]} ]]; then printf 'started\n'; else printf 'repaired\n'; fi
 }
 
 # Says on stderr why the given processes are not ready, as far as their logs tell.
 launch_explain() {
-    local name log pid started boot log_offset
+    local name log reason pid started boot log_offset
     for name in "$@"; do
         log=$PYGMY_LOG_DIR/$name.log
         if [[ $name == nginx ]]; then log=$PYGMY_LOG_DIR/nginx-error.log; fi
-        if process_is_alive "$name"; then say "store: $name runs but does not answer"; else say "store: $name does not run"; fi
+        if ! process_is_alive "$name"; then
+            say "store: $name does not run"
+        elif launch_is_dying "$name"; then
+            say "store: $name dies as soon as it starts"
+        else
+            reason=$(launch_reason "$name")
+            say "store: $name runs but ${reason:+says: }${reason:-does not answer}"
+        fi
         say "--- end of $log"
         process_read_record "$name" || log_offset=0
-        tail -c "+$((log_offset + 1))" -- "$log" 2>/dev/null | tail -n 15
+        { tail -c "+$((log_offset + 1))" -- "$log" 2>/dev/null | grep -v ': /readyz answered' || :; } | tail -n 15
         say '---'
     done >&2
 }

@@ -144,10 +144,11 @@ process_end_all() {
     return 1
 }
 
-# Starts a supervised process: process_start <name> <log file> <command...>
+# Starts a supervised process and waits until it has written its record: process_start <name> <log file> <command...>
 process_start() {
-    local name=$1 log=$2
+    local name=$1 log=$2 now_ms deadline
     shift 2
+    rm -f "$PYGMY_RUN_DIR/$name.process"
     # The inner shell lets go of everything that its caller had open (locks, pipes), then becomes the command.
     # shellcheck disable=SC2016,SC2094
     setsid bash -c '
@@ -161,4 +162,11 @@ process_start() {
         exec "$@"' store "$PYGMY_RUN_DIR/$name.process" "$log" "$@" \
         </dev/null >>"$log" 2>&1 &
     disown
+    clock_read
+    deadline=$((now_ms + 5000))
+    until [[ -e $PYGMY_RUN_DIR/$name.process ]]; do
+        clock_read
+        ((now_ms < deadline)) || return 1
+        sleep 0.005
+    done
 }

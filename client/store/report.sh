@@ -56,6 +56,14 @@ report_taken_ports() {
     return "$exit_port"
 }
 
+# Prints how often the worker $1 was started again since its supervisor started. (The supervisor of nginx is nginx.)
+report_restarts() {
+    local pid started boot log_offset
+    process_read_record "$1" || log_offset=0
+    { tail -c "+$((log_offset + 1))" -- "$PYGMY_LOG_DIR/$1.log" 2>/dev/null || :; } |
+        { grep -cE '^(Child\[[0-9]+\] died|Spawning child\[[0-9]+\] failed)' || :; }
+}
+
 # Prints one line per process: name state pid uptime_s pss_kib restarts, separated by tabs.
 # States: ready, unready (runs, does not answer), orphaned (its supervisor is dead), down.
 report_processes() {
@@ -72,9 +80,7 @@ report_processes() {
         if process_is_alive "$name"; then
             state=ready
             if [[ $unready == *" $name "* ]]; then state=unready; fi
-            if [[ $name != nginx ]]; then
-                restarts=$(tail -c "+$((log_offset + 1))" -- "$PYGMY_LOG_DIR/$name.log" 2>/dev/null | grep -cE '^(Child\[[0-9]+\] died|Spawning child\[[0-9]+\] failed)' || :)
-            fi
+            restarts=$(report_restarts "$name")
         elif [[ ${#members[@]} -gt 0 ]]; then
             state=orphaned
         fi
