@@ -180,6 +180,30 @@ static enum catalogue_read broken_json(struct catalogue_reader *reader, size_t l
 	return result;
 }
 
+static bool has_control_character(const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if ((unsigned char)bytes[i] < 0x20 || bytes[i] == 0x7F)
+			return true;
+	}
+	return false;
+}
+
+/* What the store will take; told here with the line, before anything is sent. */
+static bool check_item(const json_t *object, struct catalogue_item *item, char error[CATALOGUE_ITEM_ERROR_MAX_BYTES])
+{
+	if (!catalogue_item_from_json(object, item, error))
+		return false;
+	const char *problem = NULL;
+	if (json_object_size(object) != CATALOGUE_ITEM_FIELDS)
+		problem = "there is a field other than id, title, topic, cost and count";
+	else if (has_control_character(item->title, item->title_len) || has_control_character(item->topic, item->topic_len))
+		problem = "\"title\" or \"topic\" has a control character";
+	if (problem != NULL)
+		(void)snprintf(error, CATALOGUE_ITEM_ERROR_MAX_BYTES, "%s", problem);
+	return problem == NULL;
+}
+
 static enum catalogue_read take_item(struct catalogue_reader *reader, struct catalogue_entry *entry)
 {
 	size_t len = object_len(reader);
@@ -193,11 +217,7 @@ static enum catalogue_read take_item(struct catalogue_reader *reader, struct cat
 		return broken_json(reader, len, &json_error);
 	struct catalogue_item item;
 	char item_error[CATALOGUE_ITEM_ERROR_MAX_BYTES];
-	bool good = catalogue_item_from_json(object, &item, item_error);
-	if (good && json_object_size(object) != CATALOGUE_ITEM_FIELDS) {
-		(void)snprintf(item_error, sizeof(item_error), "there is a field other than id, title, topic, cost and count");
-		good = false;
-	}
+	bool good = check_item(object, &item, item_error);
 	json_decref(object);
 	if (!good)
 		return broken(reader, "%s", item_error);

@@ -66,7 +66,8 @@ static enum outcome tell_answer(const struct client *client, const struct http_a
 	struct text message = TEXT_INIT(MESSAGE_MAX_BYTES);
 	json_t *envelope = envelope_parse(answer);
 	if (envelope == NULL)
-		return client_fail(client, OUTCOME_UNAVAILABLE, "not_a_store", "HTTP status %ld without the store's JSON: is this the address of a Pygmy store?", answer->status);
+		return client_fail(client, OUTCOME_UNAVAILABLE, "not_a_store",
+				   "HTTP status %ld without the store's JSON: is this the address of a Pygmy store?", answer->status);
 	json_decref(envelope);
 	envelope_message(answer, &message);
 	bool refused = answer->status >= 400 && answer->status < 500;
@@ -74,8 +75,7 @@ static enum outcome tell_answer(const struct client *client, const struct http_a
 	(void)fprintf(stderr, "pygmy: %s: %s%s%s%s\n", refused ? "refused" : "the store failed", text_borrow(&message), has_code ? " (" : "",
 		      code, has_code ? ")" : "");
 	if (answer->status == 401)
-		(void)fprintf(stderr, "  The admin token %s is not the store's.\n",
-			      client->settings.token_file[0] != '\0' ? "in the token file" : "");
+		(void)fprintf(stderr, "  The token in %s is not this store's.\n", client->settings.token_file);
 	if (client->json)
 		client_print_json(answer);
 	text_close(&message);

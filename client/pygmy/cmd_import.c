@@ -38,12 +38,15 @@ static void tell_stopped(const struct import *import)
 	if (import->outcome == OUTCOME_INTERRUPTED)
 		(void)client_fail(import->client, OUTCOME_INTERRUPTED, "interrupted", "stopped");
 	if (import->check_only)
-		(void)fprintf(stderr, "  Nothing was sent.\n");
+		(void)fputs("  Nothing was sent.\n", stderr);
+	else if (import->loaded == 0 && import->outcome != OUTCOME_UNKNOWN)
+		(void)fputs("  Nothing was loaded; repeat the same command when this is put right.\n", stderr);
 	else
-		(void)fprintf(stderr, "  %s items were loaded and stay%s. Loading an item again is harmless: repeat the same command when this is put right.\n",
+		(void)fprintf(stderr, "  %s items were loaded and stay%s. Loading an item again is harmless:"
+				      " repeat the same command when this is put right.\n",
 			      text_borrow(&count), import->outcome == OUTCOME_UNKNOWN ? ", perhaps some more" : "");
 	if (import->replace && !import->check_only)
-		(void)fprintf(stderr, import->removed == 0 ? "  No item was removed.\n" : "  %" PRIu64 " items were removed.\n", import->removed);
+		(void)fprintf(stderr, "  %" PRIu64 " items were removed.\n", import->removed);
 	text_close(&count);
 }
 

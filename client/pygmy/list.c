@@ -105,7 +105,7 @@ static void finish(struct list_run *run, int64_t cursor)
 		(void)printf("{\"%s\":[],\"message\":{},\"status\":\"Success\",\"validation_code\":200}\n", list->payload);
 	else if (!run->client->json && run->rows == 0)
 		client_note(run->client, "%s", list->empty_text);
-	if (cursor != ARGS_NOT_GIVEN && !run->client->json && !list->is_complete)
+	if (cursor != ARGS_NOT_GIVEN && !run->client->json && !list->is_complete && ferror(stdout) == 0)
 		client_note(run->client, "there are more: add --%s %" PRId64 ", or --all", list->cursor_name, cursor);
 }
 

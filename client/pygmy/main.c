@@ -2,8 +2,10 @@
  * pygmy: the command line client. Finds the command and gives it the rest of the line; the exit status is its outcome.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client/pygmy/commands.h"
 #include "client/pygmy/help.h"
@@ -29,6 +31,13 @@ static enum outcome run(struct client *client, int argc, char **argv)
 	return client->command->run(client, argc - args.consumed - 1, argv + args.consumed + 1);
 }
 
+/* Whether nobody reads standard output any more, as in `pygmy orders --all | head`: no reason to complain. */
+static bool is_reader_gone(void)
+{
+	struct pollfd output = { .fd = STDOUT_FILENO, .events = POLLOUT };
+	return poll(&output, 1, 0) == 1 && (output.revents & POLLERR) != 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct client client;
@@ -43,9 +52,9 @@ int main(int argc, char **argv)
 	client_close(&client);
 	errno = 0;
 	if ((fflush(stdout) != 0 || ferror(stdout) != 0) && outcome == OUTCOME_DONE) {
-		if (errno != EPIPE)
+		if (!is_reader_gone())
 			(void)fprintf(stderr, "pygmy: standard output: %s\n", errno != 0 ? strerror(errno) : "write error");
 		outcome = OUTCOME_LOCAL;
 	}
-	return outcome;
+	return (int)outcome;
 }

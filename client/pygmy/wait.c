@@ -7,21 +7,32 @@
 #include <signal.h>
 #include <stddef.h>
 #include <time.h>
+#include <unistd.h>
 
 #define WAIT_STEP_MS 100          /* another thread may be the one that got the signal */
+#define INTERRUPT_AGAIN_MS 300    /* a second signal sooner than this is the same wish: timeout(1) sends two */
+#define EXIT_BY_SIGNAL 130
 
 static volatile sig_atomic_t interrupted;
+static volatile int64_t interrupted_ms;   /* only the handler touches it, and both signals are blocked in it */
 
 static void on_signal(int signal_number)
 {
 	(void)signal_number;
+	int64_t now_ms = wait_now_ms();
+	if (interrupted == 0)
+		interrupted_ms = now_ms;
+	else if (now_ms - interrupted_ms >= INTERRUPT_AGAIN_MS)
+		_exit(EXIT_BY_SIGNAL);
 	interrupted = 1;
 }
 
 void wait_init(void)
 {
-	struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
+	struct sigaction action = { .sa_handler = on_signal };
 	(void)sigemptyset(&action.sa_mask);
+	(void)sigaddset(&action.sa_mask, SIGINT);
+	(void)sigaddset(&action.sa_mask, SIGTERM);
 	(void)sigaction(SIGINT, &action, NULL);
 	(void)sigaction(SIGTERM, &action, NULL);
 	struct sigaction ignore = { .sa_handler = SIG_IGN };

@@ -7,6 +7,12 @@
 #ifndef PYGMY_TESTS_SCRIPTED_SERVER_H
 #define PYGMY_TESTS_SCRIPTED_SERVER_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
 #include <arpa/inet.h>
 #include <poll.h>
 #include <pthread.h>

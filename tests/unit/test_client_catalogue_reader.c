@@ -128,6 +128,8 @@ static void mistakes_have_a_place(void **state)
 	CHECK_BAD("[{}]", 0, "\"id\" is missing");
 	CHECK_BAD("[{\"id\":1,\"title\":\"T\",\"topic\":\"t\",\"cost\":1,\"count\":2,\"x\":3}]", 0, "other than");
 	CHECK_BAD("[{\"id\":0,\"title\":\"T\",\"topic\":\"t\",\"cost\":1,\"count\":2}]", 0, "\"id\" is not");
+	CHECK_BAD("[{\"id\":1,\"title\":\"T\\u0007\",\"topic\":\"t\",\"cost\":1,\"count\":2}]", 0, "control character");
+	CHECK_BAD("[{\"id\":1,\"title\":\"T\",\"topic\":\"t\\u007f\",\"cost\":1,\"count\":2}]", 0, "control character");
 	CHECK_BAD("[\033]", 0, "0x1B");
 	CHECK_BAD("[[]]", 0, "'['");
 }
