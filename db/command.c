@@ -85,19 +85,41 @@ static size_t payload_bound(const struct command *command)
 	return bound;
 }
 
-struct slice command_encode(const struct command *command, struct arena *arena)
+bool command_encode_parts(const struct command *command, struct arena *arena, struct command_parts *out)
 {
 	size_t size = HEAD_MAX_BYTES + payload_bound(command);
 	char *buf = arena_take(arena, size);
 	if (buf == NULL)
-		return SLICE_EMPTY;
+		return false;
 	struct codec_writer writer = codec_writer(buf, size);
 	codec_put_uint(&writer, (uint64_t)command->type);
 	codec_put_text(&writer, command->request_key);
 	codec_put_int(&writer, command->time_ms);
-	codec_put_uint(&writer, command->base_index);
+	size_t head_len = writer.len;
 	put_payload(&writer, command);
-	return writer.ok ? (struct slice){ buf, writer.len } : SLICE_EMPTY;
+	*out = (struct command_parts){ { buf, head_len }, { buf + head_len, writer.len - head_len } };
+	return writer.ok;
+}
+
+size_t command_join(const struct command_parts *parts, uint64_t base_index, char *out)
+{
+	struct codec_writer writer = codec_writer(out, command_join_max(parts));
+	codec_put_bytes(&writer, parts->head.ptr, parts->head.len);
+	codec_put_uint(&writer, base_index);
+	codec_put_bytes(&writer, parts->payload.ptr, parts->payload.len);
+	return writer.len;
+}
+
+size_t command_join_max(const struct command_parts *parts)
+{
+	return parts->head.len + VARINT_MAX_BYTES + parts->payload.len;
+}
+
+struct slice command_encode(const struct command *command, struct arena *arena)
+{
+	struct command_parts parts;
+	char *buf = command_encode_parts(command, arena, &parts) ? arena_take(arena, command_join_max(&parts)) : NULL;
+	return buf == NULL ? SLICE_EMPTY : (struct slice){ buf, command_join(&parts, command->base_index, buf) };
 }
 
 /* ---- decoding -------------------------------------------------------------------------------------- */

@@ -69,7 +69,7 @@ struct command {
 	enum command_type type;
 	struct slice request_key;     /* scoped: see request_key.h; 1 to SCOPED_KEY_MAX_BYTES */
 	int64_t time_ms;              /* of the proposer, since the epoch, UTC */
-	uint64_t base_index;          /* what the proposer had applied; set by replica_propose */
+	uint64_t base_index;          /* what the proposer had applied when it put the command into an entry; set by it */
 	uint8_t payload_hash[PAYLOAD_HASH_BYTES];   /* set by command_decode */
 	union {
 		struct buy_command buy;
@@ -85,6 +85,18 @@ struct command {
  * checked them); decode(encode(c)) equals c.
  */
 struct slice command_encode(const struct command *command, struct arena *arena);
+
+/*
+ * The same without base_index, which is known last: the bytes in front of it and behind it, in the arena. command_join writes
+ * the whole to out, of at least command_join_max bytes, and returns its length. False when there is no memory.
+ */
+struct command_parts {
+	struct slice head;
+	struct slice payload;
+};
+bool command_encode_parts(const struct command *command, struct arena *arena, struct command_parts *out);
+size_t command_join_max(const struct command_parts *parts);
+size_t command_join(const struct command_parts *parts, uint64_t base_index, char *out);
 
 /*
  * Decodes one command from the front of *bytes and moves *bytes behind it. Slices of out point into bytes, lists into

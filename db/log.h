@@ -29,7 +29,7 @@ struct log_operations {
 	/* Ends begin without an append. */
 	void (*cancel)(struct log *log);
 
-	/* The last index that this process knows to be applied. Any thread. */
+	/* The last index that this process knows to be applied; behind begin at least the log's end at that time. Any thread. */
 	uint64_t (*applied_index)(struct log *log);
 
 	void (*close)(struct log *log);

@@ -49,7 +49,9 @@ static enum pygmy_error begin(struct log *base)
 	enum pygmy_error error = database_exec(&log->database, "BEGIN IMMEDIATE");
 	if (error == PYGMY_OK)
 		error = apply_read_position(log->apply, &log->position);
-	if (error != PYGMY_OK)
+	if (error == PYGMY_OK)
+		atomic_store(&log->applied, log->position.index);
+	else
 		cancel(base);
 	return error;
 }

@@ -23,7 +23,7 @@ struct proposal {
 	enum proposal_state state;
 	pthread_cond_t wake;
 	struct arena arena;
-	struct slice encoded;
+	struct command_parts encoded;
 	enum pygmy_error error;
 	struct result result;
 };
@@ -92,16 +92,14 @@ static void proposal_destroy(struct proposal *proposal)
 	free(proposal);
 }
 
-static struct proposal *proposal_create(struct proposer *proposer, struct command *command)
+static struct proposal *proposal_create(struct proposer *proposer, const struct command *command)
 {
 	struct proposal *proposal = calloc(1, sizeof *proposal);
 	if (proposal == NULL)
 		return NULL;
 	pthread_cond_init(&proposal->wake, &proposer->monotonic);
 	arena_init(&proposal->arena, PROPOSAL_ARENA_BYTES);
-	command->base_index = proposer->log->operations->applied_index(proposer->log);
-	proposal->encoded = command_encode(command, &proposal->arena);
-	if (proposal->encoded.ptr == NULL) {
+	if (!command_encode_parts(command, &proposal->arena, &proposal->encoded)) {
 		proposal_destroy(proposal);
 		return NULL;
 	}
@@ -134,29 +132,33 @@ static void take_batch(struct proposer *proposer, struct batch *batch)
 	size_t bytes = 0;
 	while (proposer->first != NULL && batch->count < BATCH_MAX_COMMANDS) {
 		struct proposal *proposal = proposer->first;
-		if (batch->count > 0 && bytes + proposal->encoded.len > BATCH_MAX_BYTES)
+		size_t more = command_join_max(&proposal->encoded);
+		if (batch->count > 0 && bytes + more > BATCH_MAX_BYTES)
 			break;
 		unlink_from_queue(proposer, proposal);
 		proposal->state = PROPOSAL_TAKEN;
-		bytes += proposal->encoded.len;
+		bytes += more;
 		batch->members[batch->count++] = proposal;
 	}
 }
 
+/*
+ * The index that the commands carry is that of this moment, behind begin: a worker that had nothing to write for a long time, while
+ * others wrote much, would otherwise propose what apply must refuse as too old.
+ */
 static struct slice build_entry(struct proposer *proposer, const struct batch *batch)
 {
-	size_t len = 0;
+	uint64_t base_index = proposer->log->operations->applied_index(proposer->log);
+	size_t max = 0, len = 0;
 	for (size_t i = 0; i < batch->count; i++)
-		len += batch->members[i]->encoded.len;
-	char *entry = arena_take(&proposer->arena, ENTRY_HEAD_BYTES + len);
+		max += command_join_max(&batch->members[i]->encoded);
+	char *entry = arena_take(&proposer->arena, ENTRY_HEAD_BYTES + max);
 	if (entry == NULL)
 		return SLICE_EMPTY;
 	char *body = entry + ENTRY_HEAD_BYTES;
-	for (size_t i = 0; i < batch->count; i++) {
-		memcpy(body, batch->members[i]->encoded.ptr, batch->members[i]->encoded.len);
-		body += batch->members[i]->encoded.len;
-	}
-	entry_seal((struct slice){ entry + ENTRY_HEAD_BYTES, len }, entry);
+	for (size_t i = 0; i < batch->count; i++)
+		len += command_join(&batch->members[i]->encoded, base_index, body + len);
+	entry_seal((struct slice){ body, len }, entry);
 	return (struct slice){ entry, ENTRY_HEAD_BYTES + len };
 }
 
@@ -178,10 +180,8 @@ static void append_batch(struct proposer *proposer, struct batch *batch)
 static void count_batch(struct proposer *proposer, const struct batch *batch, int64_t began_us)
 {
 	struct replica_stats *stats = proposer->stats;
-	if (batch->error != PYGMY_OK) {
-		atomic_fetch_add(&stats->proposals_failed, batch->count);
+	if (batch->error != PYGMY_OK)
 		return;
-	}
 	histogram_observe(&stats->batch_commands, (double)batch->count);
 	histogram_observe(&stats->commit_seconds, (double)(monotonic_us() - began_us) / 1e6);
 	for (size_t i = 0; i < batch->count; i++) {
@@ -287,28 +287,36 @@ static bool wait_until_done(struct proposer *proposer, struct proposal *proposal
 	return true;
 }
 
-enum pygmy_error proposer_propose(struct proposer *proposer, struct command *command, int64_t deadline_ms, struct result *out)
+/* With the mutex held. *ours tells whether the proposal is still the caller's. */
+static enum pygmy_error queue_and_wait(struct proposer *proposer, struct proposal *proposal, int64_t deadline_ms, bool *ours)
+{
+	*ours = true;
+	if (proposer->stopping)
+		return PYGMY_STOPPING;
+	if (proposer->queued >= PROPOSER_QUEUE_MAX)
+		return PYGMY_OVERLOADED;
+	enqueue(proposer, proposal);
+	*ours = wait_until_done(proposer, proposal, deadline_ms);
+	return *ours ? proposal->error : PYGMY_OUTCOME_UNKNOWN;
+}
+
+enum pygmy_error proposer_propose(struct proposer *proposer, const struct command *command, int64_t deadline_ms, struct result *out)
 {
 	struct proposal *proposal = proposal_create(proposer, command);
-	enum pygmy_error error = PYGMY_OUTCOME_UNKNOWN;
-	if (proposal == NULL)
-		return PYGMY_OUT_OF_MEMORY;
-	pthread_mutex_lock(&proposer->mutex);
-	if (proposer->stopping || proposer->queued >= PROPOSER_QUEUE_MAX) {
-		error = proposer->stopping ? PYGMY_STOPPING : PYGMY_OVERLOADED;
+	enum pygmy_error error = PYGMY_OUT_OF_MEMORY;
+	bool ours = false;
+	if (proposal != NULL) {
+		pthread_mutex_lock(&proposer->mutex);
+		atomic_fetch_add(&proposer->stats->proposals_waiting, 1);
+		error = queue_and_wait(proposer, proposal, deadline_ms, &ours);
+		atomic_fetch_sub(&proposer->stats->proposals_waiting, 1);
 		pthread_mutex_unlock(&proposer->mutex);
-		proposal_destroy(proposal);
-		return error;
 	}
-	atomic_fetch_add(&proposer->stats->proposals_waiting, 1);
-	enqueue(proposer, proposal);
-	bool ours = wait_until_done(proposer, proposal, deadline_ms);
-	pthread_mutex_unlock(&proposer->mutex);
-	atomic_fetch_sub(&proposer->stats->proposals_waiting, 1);
-	if (!ours)
-		return PYGMY_OUTCOME_UNKNOWN;
-	error = proposal->error;
-	*out = proposal->result;
-	proposal_destroy(proposal);
+	if (error != PYGMY_OK)
+		atomic_fetch_add(&proposer->stats->proposals_failed, 1);
+	if (ours) {
+		*out = proposal->result;
+		proposal_destroy(proposal);
+	}
 	return error;
 }

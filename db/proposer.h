@@ -25,7 +25,7 @@ enum pygmy_error proposer_create(struct log *log, struct pusher *pusher, struct 
 void proposer_destroy(struct proposer *proposer);
 
 /* See replica_propose. */
-enum pygmy_error proposer_propose(struct proposer *proposer, struct command *command, int64_t deadline_ms, struct result *out);
+enum pygmy_error proposer_propose(struct proposer *proposer, const struct command *command, int64_t deadline_ms, struct result *out);
 
 /* New proposals are refused from now on. */
 void proposer_stop(struct proposer *proposer);

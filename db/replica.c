@@ -104,7 +104,7 @@ enum pygmy_error reader_begin(struct replica *replica, uint64_t min_revision, bo
 	return error;
 }
 
-enum pygmy_error replica_propose(struct replica *replica, struct command *command, int64_t deadline_ms, struct result *out)
+enum pygmy_error replica_propose(struct replica *replica, const struct command *command, int64_t deadline_ms, struct result *out)
 {
 	return proposer_propose(replica->proposer, command, deadline_ms, out);
 }

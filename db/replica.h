@@ -97,11 +97,11 @@ enum pygmy_error reader_counts(struct reader *reader, struct reader_counts *out)
 
 /*
  * Proposes the command and waits for its result until deadline_ms (monotonic), and until the frontends know of it.
- * base_index is filled in here. PYGMY_OK means that *out holds the recorded decision (which may be a refusal: out->error).
+ * The command's base_index is not used. PYGMY_OK means that *out holds the recorded decision (which may be a refusal: out->error).
  * Errors (nothing was changed): OVERLOADED, STORAGE_FULL, STORAGE_FAILED, STORAGE_CORRUPT, BUSY, STOPPING, OUT_OF_MEMORY.
  * Error (it may have happened): OUTCOME_UNKNOWN.
  */
-enum pygmy_error replica_propose(struct replica *replica, struct command *command, int64_t deadline_ms, struct result *out);
+enum pygmy_error replica_propose(struct replica *replica, const struct command *command, int64_t deadline_ms, struct result *out);
 
 /* From now on proposals are refused with STOPPING; those that wait are finished. */
 void replica_stop_proposals(struct replica *replica);
