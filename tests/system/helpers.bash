@@ -120,7 +120,7 @@ admin_token() { tr -d '\n' <"$PYGMY_STATE_DIR/secrets/admin.token"; }
 peer_token() { tr -d '\n' <"$PYGMY_STATE_DIR/secrets/peer.token"; }
 
 # Asks the store's database: sql "SELECT count(*) FROM orders"
-sql() { sqlite3 -cmd '.timeout 5000' "$PYGMY_STATE_DIR/store.db" "$1"; }
+sql() { sqlite3 -readonly -cmd '.timeout 5000' "$PYGMY_STATE_DIR/store.db" "$1"; }
 
 # ---- HTTP --------------------------------------------------------------------------------------
 
