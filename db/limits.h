@@ -58,6 +58,7 @@
 /* Time, milliseconds */
 #define CONNECTION_IO_MS 5000                     /* reading from and writing to nginx */
 #define STOP_DEADLINE_MS 3000                     /* running requests may finish */
+#define OPEN_SILENCE_MS 1000                      /* a starting worker answers nobody while it opens the replica, this long */
 #define OPEN_RETRY_MS 500                         /* between tries to open a replica that does not open; doubled each time */
 #define OPEN_RETRY_MAX_MS 8000
 #define REQUEST_DEADLINE_MS 4000                  /* of a worker; nginx waits longer, so that ours is the answer */

@@ -64,6 +64,9 @@ json_t *body_parse(struct slice text, struct refusal *refusal)
 	json_t *root = NULL;
 	if (is_blank(text)) {
 		refuse(refusal, PYGMY_BODY_REQUIRED, NULL);
+	} else if (memchr(text.ptr, '\0', text.len) != NULL) {
+		/* jansson skips one behind a number. */
+		refuse(refusal, PYGMY_BAD_JSON, "The body has a NUL byte.");
 	} else if (is_too_deep(text)) {
 		refuse(refusal, PYGMY_BAD_JSON, "The body is nested deeper than %d levels.", JSON_DEPTH_MAX);
 	} else if ((root = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error)) == NULL) {

@@ -55,6 +55,7 @@ static const char *method_text(enum method method)
 	case METHOD_POST: return "POST";
 	case METHOD_PUT: return "PUT";
 	case METHOD_DELETE: return "DELETE";
+	case METHOD_HEAD:
 	case METHOD_OTHER: break;
 	}
 	return "other";

@@ -12,7 +12,7 @@
 #include "db/query_string.h"
 #include "fcgi/common/refusal.h"
 
-enum method { METHOD_GET = 1, METHOD_POST = 2, METHOD_PUT = 4, METHOD_DELETE = 8, METHOD_OTHER = 16 };
+enum method { METHOD_GET = 1, METHOD_POST = 2, METHOD_PUT = 4, METHOD_DELETE = 8, METHOD_HEAD = 16, METHOD_OTHER = 32 };
 
 /* Where a request comes from: FastCGI, or a test. */
 struct request_source {

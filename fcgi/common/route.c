@@ -16,10 +16,15 @@ static bool matches(struct slice pattern, struct slice path, struct slice *id)
 	return memchr(id->ptr, '/', id->len) == NULL;
 }
 
+static unsigned served_methods(const struct route *route)
+{
+	return (unsigned)route->method | (route->method == METHOD_GET && !route->without_head ? (unsigned)METHOD_HEAD : 0);
+}
+
 static void write_allow(unsigned methods, char allow[ALLOW_TEXT_BYTES])
 {
-	snprintf(allow, ALLOW_TEXT_BYTES, "%s%s%s%s", methods & METHOD_GET ? ", GET, HEAD" : "", methods & METHOD_POST ? ", POST" : "",
-		methods & METHOD_PUT ? ", PUT" : "", methods & METHOD_DELETE ? ", DELETE" : "");
+	snprintf(allow, ALLOW_TEXT_BYTES, "%s%s%s%s%s", methods & METHOD_GET ? ", GET" : "", methods & METHOD_HEAD ? ", HEAD" : "",
+		methods & METHOD_POST ? ", POST" : "", methods & METHOD_PUT ? ", PUT" : "", methods & METHOD_DELETE ? ", DELETE" : "");
 	memmove(allow, allow + 2, strlen(allow) - 1);
 }
 
@@ -42,8 +47,8 @@ enum route_found route_find(const struct route *const *routes, size_t route_coun
 			methods = 0;
 			*route = NULL;
 		}
-		methods |= routes[i]->method;
-		if (routes[i]->method == method) {
+		methods |= served_methods(routes[i]);
+		if (served_methods(routes[i]) & (unsigned)method) {
 			*route = routes[i];
 			*id = this_id;
 		}

@@ -14,7 +14,8 @@ struct exchange;
 typedef void (*route_handler)(struct exchange *exchange);
 
 struct route {
-	enum method method;               /* GET serves HEAD too */
+	enum method method;               /* GET serves HEAD too, unless: */
+	bool without_head;                /* this GET changes something */
 	const char *pattern;
 	route_handler handler;
 	const char *const *parameters;    /* allowed in the query, NULL at the end; NULL: none */
@@ -30,8 +31,8 @@ enum route_found { ROUTE_FOUND, ROUTE_NO_PATH, ROUTE_NO_METHOD };
 #define ALLOW_TEXT_BYTES 48
 
 /*
- * Finds the row for method and path. With ROUTE_FOUND, *route and *id (empty without {id}) are set; with ROUTE_NO_METHOD,
- * allow is the value of the Allow header.
+ * Finds the row for method (METHOD_HEAD for a HEAD) and path. With ROUTE_FOUND, *route and *id (empty without {id}) are set; with
+ * ROUTE_NO_METHOD, allow is the value of the Allow header.
  */
 enum route_found route_find(const struct route *const *routes, size_t route_count, enum method method, struct slice path, bool is_private,
 	const struct route **route, struct slice *id, char allow[ALLOW_TEXT_BYTES]);

@@ -19,8 +19,8 @@ static bool find_route(struct exchange *exchange)
 	struct request *request = &exchange->request;
 	char allow[ALLOW_TEXT_BYTES];
 	bool is_private = slice_equal(request->nginx_private, SLICE_LITERAL("1"));
-	switch (route_find(worker->routes, worker->route_count, request->method, request->path, is_private, &exchange->route,
-			&request->path_id, allow)) {
+	switch (route_find(worker->routes, worker->route_count, request->head_only ? METHOD_HEAD : request->method, request->path,
+			is_private, &exchange->route, &request->path_id, allow)) {
 	case ROUTE_FOUND:
 		return true;
 	case ROUTE_NO_METHOD:

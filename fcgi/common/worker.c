@@ -38,6 +38,7 @@ struct roll_call {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;       /* CLOCK_MONOTONIC */
 	int running;                  /* threads that have not ended */
+	bool tried_to_open;           /* the opener's first try has ended */
 	bool stopping;
 };
 
@@ -91,6 +92,27 @@ static bool is_stopping_after(int wait_ms)
 	bool stopping = roll_call.stopping;
 	pthread_mutex_unlock(&roll_call.lock);
 	return stopping;
+}
+
+static void first_try_ends(void)
+{
+	pthread_mutex_lock(&roll_call.lock);
+	roll_call.tried_to_open = true;
+	pthread_cond_broadcast(&roll_call.changed);
+	pthread_mutex_unlock(&roll_call.lock);
+}
+
+/*
+ * Requests that come while the worker starts wait in the listen queue instead of being refused: after a crash there may be no
+ * other worker to ask. A database that takes longer, or does not open, is no reason to be silent.
+ */
+static void wait_for_first_try(void)
+{
+	struct timespec deadline = after_ms(monotonic_ms() + OPEN_SILENCE_MS);
+	pthread_mutex_lock(&roll_call.lock);
+	while (!roll_call.tried_to_open && pthread_cond_timedwait(&roll_call.changed, &roll_call.lock, &deadline) == 0)
+		continue;
+	pthread_mutex_unlock(&roll_call.lock);
 }
 
 /* Waits until all threads have ended. Returns how many have not at the deadline. */
@@ -222,7 +244,9 @@ static void *run_opener(void *unused)
 {
 	(void)unused;
 	int pause_ms = OPEN_RETRY_MS;
-	while (!open_replica(&the_worker)) {
+	bool open = open_replica(&the_worker);
+	first_try_ends();
+	for (; !open; open = open_replica(&the_worker)) {
 		enum pygmy_error error = (enum pygmy_error)atomic_load(&the_worker.open_error);
 		diagnose_error("worker: the database does not open (%s); trying again in %d ms", error_code(error), pause_ms);
 		if (is_stopping_after(pause_ms))
@@ -333,12 +357,13 @@ int worker_run(const struct worker_app *app)
 	if (!prepare(worker, app))
 		return fail_slowly();
 	diagnose_info("worker: %s %s, pid %d, %d threads", app->kind, PYGMY_VERSION, (int)getpid(), worker->config.threads);
-	while (started < worker->config.threads && start_thread(&threads[started], run_server))
-		started++;
-	if (started == 0)
+	if (!start_thread(&threads[started++], run_opener))
 		return fail_slowly();
-	if (start_thread(&threads[started], run_opener))
+	wait_for_first_try();
+	while (started <= worker->config.threads && start_thread(&threads[started], run_server))
 		started++;
+	if (started < 2)
+		return fail_slowly();
 	while ((signal_number = sigwaitinfo(&signals, NULL)) < 0)
 		continue;
 	diagnose_info("worker: stopping on %s", strsignal(signal_number));

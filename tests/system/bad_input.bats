@@ -118,8 +118,8 @@ refuses_body() { refuses "$1" "$2" "$3" "$4" -H "Authorization: Bearer $(admin_t
         allows "$method" "$order_a/orders" GET HEAD
     done
     for method in PUT DELETE PATCH; do
-        allows "$method" "$frontend/buy?id=1" GET HEAD POST
-        allows "$method" "$order_b/buy/1" GET HEAD POST
+        allows "$method" "$frontend/buy?id=1" GET POST
+        allows "$method" "$order_b/buy/1" GET POST
     done
     allows GET "$order_a/update" PUT
     allows GET "$catalog_a/item/propagate/1" PUT
@@ -138,10 +138,11 @@ refuses_body() { refuses "$1" "$2" "$3" "$4" -H "Authorization: Bearer $(admin_t
 }
 
 @test "a HEAD request never buys" {
-    # (What it is answered matters less than that nothing happens; teardown compares.)
-    http HEAD "$order_a/buy/1" || :
-    http HEAD "$frontend/buy?id=1" || :
-    [[ $code == 405 ]]
+    local url
+    for url in "$order_a/buy/1" "$order_b/buy?id=1" "$frontend/buy?id=1"; do
+        http HEAD "$url"
+        assert_equal "$code $(header Allow)" '405 GET, POST'
+    done
 }
 
 @test "bodies: no JSON, broken JSON, the wrong JSON" {
@@ -235,7 +236,7 @@ assert_envelope() { assert_refused "$1" "$(jq -r '.code | strings' <<<"$body" 2>
 
 @test "headers: keys, tags and lengths that are not allowed" {
     local key
-    for key in ' ' 'with space' 'sl/ash' 'ümlaut' "$(printf 'x%.0s' {1..129})" 'a,b' '"quoted"'; do
+    for key in 'with space' 'sl/ash' 'ümlaut' "$(printf 'x%.0s' {1..129})" 'a,b' '"quoted"'; do
         refuses 400 invalid_header POST "$frontend/buy?id=1" -H "Idempotency-Key: $key"
         refuses 400 invalid_header POST "$order_b/buy/1" -H "Idempotency-Key: $key"
     done

@@ -120,7 +120,7 @@ admin_token() { tr -d '\n' <"$PYGMY_STATE_DIR/secrets/admin.token"; }
 peer_token() { tr -d '\n' <"$PYGMY_STATE_DIR/secrets/peer.token"; }
 
 # Asks the store's database: sql "SELECT count(*) FROM orders"
-sql() { sqlite3 -cmd '.timeout 5000' "$PYGMY_STATE_DIR/store.db" "$1"; }
+sql() { sqlite3 -readonly -cmd '.timeout 5000' "$PYGMY_STATE_DIR/store.db" "$1"; }
 
 # ---- HTTP --------------------------------------------------------------------------------------
 
@@ -128,6 +128,8 @@ sql() { sqlite3 -cmd '.timeout 5000' "$PYGMY_STATE_DIR/store.db" "$1"; }
 http() {
     local method=$1 url=$2 status=0
     shift 2
+    # (curl leaves the file alone when there is no body.)
+    : >"$store_dir/http.body"
     if [[ $method == HEAD ]]; then set -- --head "$@"; else set -- --request "$method" "$@"; fi
     code=$(curl --silent --globoff --noproxy '*' --max-time 20 --dump-header "$store_dir/http.headers" --output "$store_dir/http.body" \
         --write-out '%{http_code}' "$@" -- "$url" </dev/null) || status=$?

@@ -46,6 +46,10 @@ static void refuses_what_is_no_object(void **state)
 		"{\"count\":99999999999999999999999}", "{\"cost\":1e999}", "{\"a\\u0000b\":1}", "{\"title\":\"a\nb\"}", "{\"count\":NaN}" };
 	for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++)
 		assert_int_equal(read_field(BAD[i], TITLE), PYGMY_BAD_JSON);
+	/* The parser itself would skip a NUL behind a number. */
+	static const char NUL[] = "{\"title\":\"x\",\"count\":1\0}";
+	assert_null(body_parse((struct slice){ NUL, sizeof NUL - 1 }, &refusal));
+	assert_int_equal(refusal.error, PYGMY_BAD_JSON);
 	assert_int_equal(read_field("", TITLE), PYGMY_BODY_REQUIRED);
 	assert_int_equal(read_field(" \r\n\t", TITLE), PYGMY_BODY_REQUIRED);
 }

@@ -15,6 +15,8 @@ static const struct route rows[] = {
 	{ .method = METHOD_POST, .pattern = "/item/import" },
 	{ .method = METHOD_PUT, .pattern = "/item/propagate/{id}" },
 	{ .method = METHOD_GET, .pattern = "/private", .is_private = true },
+	{ .method = METHOD_GET, .pattern = "/buy", .without_head = true },
+	{ .method = METHOD_POST, .pattern = "/buy" },
 };
 #define ROWS (sizeof rows / sizeof rows[0])
 
@@ -65,6 +67,17 @@ static void tells_the_methods(void **state)
 	assert_ptr_equal(found, &rows[3]);
 }
 
+static void serves_head_where_get_only_reads(void **state)
+{
+	(void)state;
+	assert_int_equal(find(METHOD_HEAD, "/item/1", false), ROUTE_FOUND);
+	assert_ptr_equal(found, &rows[1]);
+	assert_int_equal(find(METHOD_HEAD, "/buy", false), ROUTE_NO_METHOD);
+	assert_string_equal(allow, "GET, POST");
+	assert_int_equal(find(METHOD_HEAD, "/item/import", false), ROUTE_NO_METHOD);
+	assert_string_equal(allow, "POST");
+}
+
 static void hides_private_rows(void **state)
 {
 	(void)state;
@@ -77,6 +90,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_rows), cmocka_unit_test(knows_no_other_paths), cmocka_unit_test(tells_the_methods),
+		cmocka_unit_test(serves_head_where_get_only_reads),
 		cmocka_unit_test(hides_private_rows),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
