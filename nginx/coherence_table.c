@@ -193,7 +193,7 @@ enum coherence_outcome coherence_table_push(struct coherence_table *table, struc
 	struct changes_head head;
 	uint64_t log;
 
-	if (!parse(text, &head, &log) || head.kind != CHANGES_PUSH) {
+	if (!parse(text, &head, &log) || head.kind == CHANGES_DELTA) {
 		count(&table->refused);
 		return COHERENCE_REFUSED;
 	}
@@ -207,6 +207,8 @@ enum coherence_outcome coherence_table_push(struct coherence_table *table, struc
 			continue;
 		}
 		changes_parse(text, &head, raise_slot, &raiser);
+		if (head.kind == CHANGES_RESET)
+			raise_word(&table->floor, raiser.era, head.position);
 		/* An era that opened meanwhile may get its lease by a question that was asked before this write. */
 		if (current_era(table) == raiser.era)
 			return COHERENCE_DONE;
