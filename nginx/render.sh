@@ -4,7 +4,7 @@
 #   PYGMY_RUN_DIR=... PYGMY_LOG_DIR=... nginx/render.sh
 #
 # Takes its settings from the environment: PYGMY_RUN_DIR and PYGMY_LOG_DIR (required), PYGMY_LISTEN, PYGMY_PORT_FRONTEND,
-# PYGMY_PORT_CATALOG_A, _CATALOG_B, _ORDER_A, _ORDER_B, PYGMY_LEASE_MS, PYGMY_THREADS, PYGMY_LOG_LEVEL. They are checked here, so that
+# PYGMY_PORT_CATALOG_A, _CATALOG_B, _ORDER_A, _ORDER_B, PYGMY_LEASE_MS, PYGMY_LOG_LEVEL. They are checked here, so that
 # no value can be read by nginx as anything but a value. Makes the folders that nginx wants, and links by which the
 # configuration finds the program and the logs whatever their paths look like. Starts and stops nothing; run it again at will:
 # nginx takes the new file on when it is told to reload.
@@ -18,7 +18,7 @@ app=$(dirname -- "$here")
 
 readonly socket_path_limit=107
 readonly files_wanted=16384
-readonly connections_wanted=4096
+readonly connections_wanted=4096 connections_max=512     # of a worker: CONNECTIONS_MAX in db/limits.h
 readonly open_files_wanted=2048
 
 fail() {
@@ -41,7 +41,7 @@ check_number() {
 
 check_settings() {
     local name LC_ALL=C
-    : "${PYGMY_LISTEN:=127.0.0.1}" "${PYGMY_LEASE_MS:=2000}" "${PYGMY_THREADS:=32}" "${PYGMY_LOG_LEVEL:=info}"
+    : "${PYGMY_LISTEN:=127.0.0.1}" "${PYGMY_LEASE_MS:=2000}" "${PYGMY_LOG_LEVEL:=info}"
     : "${PYGMY_PORT_FRONTEND:=8010}" "${PYGMY_PORT_CATALOG_A:=8011}" "${PYGMY_PORT_CATALOG_B:=8012}"
     : "${PYGMY_PORT_ORDER_A:=8013}" "${PYGMY_PORT_ORDER_B:=8014}"
     check_path PYGMY_RUN_DIR
@@ -51,7 +51,6 @@ check_settings() {
     [[ $PYGMY_LISTEN =~ ^(\*|\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+)$ ]] || fail "PYGMY_LISTEN must be an address: '$PYGMY_LISTEN'"
     for name in FRONTEND CATALOG_A CATALOG_B ORDER_A ORDER_B; do check_number "PYGMY_PORT_$name" 1 65535; done
     check_number PYGMY_LEASE_MS 1 3600000
-    check_number PYGMY_THREADS 1 1024
     case $PYGMY_LOG_LEVEL in
         debug) log_level=info ;;
         info) log_level=notice ;;
@@ -65,7 +64,7 @@ least() { if [[ $1 -lt $2 ]]; then printf '%s' "$1"; else printf '%s' "$2"; fi; 
 
 # How many processes, connections and files; and how many idle connections nginx may keep to the workers.
 size_up() {
-    local limit budget
+    local limit
     workers=$(nproc)
     workers=$((workers < 2 ? 2 : workers > 4 ? 4 : workers))
     limit=$(ulimit -Hn)
@@ -74,12 +73,9 @@ size_up() {
     connections=$(least $((files / 2)) "$connections_wanted")
     open_files=$(least $((files / 4)) "$open_files_wanted")
 
-    # A worker's thread belongs to its connection while that is open. Idle ones may take three quarters of the threads, in all
-    # nginx workers together; the rest is for requests in flight. A quarter of that is for the worker's own port.
-    budget=$((PYGMY_THREADS * 3 / 4 / workers))
-    keep_conn=on keepalive_port=$((budget / 4 > 0 ? budget / 4 : 1))
-    keepalive=$((budget - keepalive_port))
-    if [[ $keepalive -lt 1 ]]; then keep_conn=off keepalive=1; fi
+    # Idle connections bind no thread of a worker (see connections.h), but each is one of the worker's connections_max.
+    keepalive=$((connections_max / 4 / workers))
+    keepalive_port=$((keepalive / 4))
 }
 
 find_library() {
@@ -111,13 +107,11 @@ write_configuration() {
         fill "PORT_$name" "${!port}"
     done
     fill LEASE_MS "$PYGMY_LEASE_MS"
-    fill THREADS "$PYGMY_THREADS"
     fill LOG_LEVEL "$log_level"
     fill WORKERS "$workers"
     fill FILES "$files"
     fill CONNECTIONS "$connections"
     fill OPEN_FILES "$open_files"
-    fill KEEP_CONN "$keep_conn"
     fill KEEPALIVE "$keepalive"
     fill KEEPALIVE_PORT "$keepalive_port"
     printf '%s\n' "$text" >"$PYGMY_RUN_DIR/nginx.conf.new"
