@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Runs the tests and ends with one line: "N passed, M failed".
 #
-#   tests/run.sh [lint|unit|threads|fuzz|system]...     (default: all of them, in this order)
+#   tests/run.sh [lint|unit|threads|fuzz|system|sanitized]...     (default: all of them, in this order)
 #
 #   lint     what can be told from the text: shellcheck, layering, banned functions, clang's warnings
 #   unit     tests/unit/test_*.c under AddressSanitizer and UndefinedBehaviorSanitizer
 #   threads  tests/unit/test_*_threads.c under ThreadSanitizer
 #   fuzz     every tests/fuzz/fuzz_*.c for FUZZ_SECONDS (3) over its corpus
 #   system   tests/system/*.bats against a real nginx, real workers and the client
+#   sanitized  the API's and the bad input's system tests again with workers under AddressSanitizer and
+#            UndefinedBehaviorSanitizer, the concurrency's with workers under ThreadSanitizer
 #
 # SAN=address|thread selects the variant of unit, and of the workers in system. PATTERN=text runs only the unit and
 # system test files, and fuzz targets, whose name contains it.
@@ -127,29 +129,40 @@ part_fuzz() {
     done
 }
 
+# Runs one file of system tests: run_system <part> <file> <variant of the workers>
+run_system() {
+    local part=$1 file=$2 name log code=0 good bad started=$SECONDS
+    name=$(basename -- "$file" .bats)
+    if [[ $name != *"${PATTERN:-}"* ]]; then return; fi
+    log=$logs/$part/$name.log
+    SAN=$3 timeout --kill-after=30 "$bats_limit_s" "${unrandomised[@]}" bats --formatter tap "$file" >"$log" 2>&1 </dev/null || code=$?
+    skipped=$((skipped + $(grep -ac '^ok .* # skip' "$log" || :)))
+    good=$(grep -a '^ok ' "$log" | grep -avc ' # skip') || good=0
+    bad=$(grep -ac '^not ok ' "$log") || bad=0
+    if [[ $bad -eq 0 && $code -ne 0 ]]; then bad=1; fi
+    count "$good" "$bad" "$part/$name"
+    say "   $name: $good passed, $bad failed in $((SECONDS - started)) s"
+    if [[ $bad -gt 0 ]]; then show_failure "$part/$name" "$log"; fi
+    grep -a '^ok .* # skip' "$log" | sed 's/^ok [0-9]* /   skipped: /' || :
+}
+
 part_system() {
-    local file name log code good bad started
+    local file
     build SAN= all tools || return 0
     if [[ -n ${SAN:-} ]]; then build "SAN=$SAN" all || return 0; fi
-    for file in tests/system/*.bats; do
-        name=$(basename -- "$file" .bats) code=0 started=$SECONDS
-        if [[ $name != *"${PATTERN:-}"* ]]; then continue; fi
-        log=$logs/system/$name.log
-        timeout --kill-after=30 "$bats_limit_s" "${unrandomised[@]}" bats --formatter tap "$file" >"$log" 2>&1 </dev/null || code=$?
-        skipped=$((skipped + $(grep -ac '^ok .* # skip' "$log" || :)))
-        good=$(grep -a '^ok ' "$log" | grep -avc ' # skip') || good=0
-        bad=$(grep -ac '^not ok ' "$log") || bad=0
-        if [[ $bad -eq 0 && $code -ne 0 ]]; then bad=1; fi
-        count "$good" "$bad" "system/$name"
-        say "   $name: $good passed, $bad failed in $((SECONDS - started)) s"
-        if [[ $bad -gt 0 ]]; then show_failure "system/$name" "$log"; fi
-        grep -a '^ok .* # skip' "$log" | sed 's/^ok [0-9]* /  skipped: /' || :
-    done
+    for file in tests/system/*.bats; do run_system system "$file" "${SAN:-}"; done
+}
+
+part_sanitized() {
+    local name
+    build SAN= all tools && build SAN=address all && build SAN=thread all || return 0
+    for name in api bad_input; do run_system sanitized "tests/system/$name.bats" address; done
+    run_system sanitized tests/system/concurrency.bats thread
 }
 
 main() {
     local part parts=("$@") started before
-    if [[ ${#parts[@]} -eq 0 ]]; then parts=(lint unit threads fuzz system); fi
+    if [[ ${#parts[@]} -eq 0 ]]; then parts=(lint unit threads fuzz system sanitized); fi
     shopt -s nullglob
     for part in "${parts[@]}"; do
         declare -F "part_$part" >/dev/null || { say "tests: unknown part '$part'" >&2 && exit 2; }

@@ -147,8 +147,8 @@ http() {
 # Prints the value of an answer's header: header Cache-Status
 header() { sed -nE "s/^$1: *//Ip" <<<"$headers" | tail -n 1; }
 
-# Prints a field of the last body: json .item[0].count
-json() { jq -cer "$1" <<<"$body"; }
+# Prints a part of the last body, as JSON: json .item[0].count
+json() { jq -ce "$1" <<<"$body"; }
 
 # ---- waiting and comparing -----------------------------------------------------------------------
 
