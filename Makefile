@@ -71,7 +71,7 @@ FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 # Everything below is relative to the clone, whose path may hold spaces. Recipes with a + build in parallel by themselves.
 JOBS = -j$(shell nproc)
 
-.PHONY: run stop restart status logs reset bench test unit system fuzz lint test-fresh clean deps
+.PHONY: run stop restart status logs reset bench test unit system sanitized fuzz lint test-fresh clean deps
 run: ## install what is missing, build, start the store and show it working
 	@client/deps.sh run
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
@@ -98,7 +98,7 @@ test: ## install what is missing, build and run every test
 	@client/deps.sh test
 	@tests/run.sh
 
-unit system lint: ## run this part of the tests (SAN=address|thread: with that variant)
+unit system sanitized lint: ## run this part of the tests (SAN=address|thread, PATTERN=name)
 	@client/deps.sh test
 	@SAN='$(SAN)' tests/run.sh $@
 

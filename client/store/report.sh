@@ -40,15 +40,19 @@ report_own_pids() {
 
 # Fails with a message when a port that the store is about to need is taken by somebody else.
 report_taken_ports() {
-    local name port path holder stat taken=0 own
+    local name port path holder last='' stat taken=0 own
     own=" $(report_own_pids | tr '\n' ' ')"
     while read -r name port path; do
         [[ -n $(ss -Hltn "sport = :$port") ]] || continue
         holder=$(report_port_pid "$port")
         # What is ours, or of a session of ours, will be repaired.
         if [[ -n $holder ]] && process_read_stat "$holder" && [[ $own == *" $holder "* || $own == *" ${stat[3]} "* ]]; then continue; fi
-        say "store: port $port, which $name needs, is taken by $(report_port_holder "$port" "$holder")" >&2
-        taken=1
+        if [[ -n $holder && $holder == "$last" ]]; then
+            say "store: port $port, which $name needs, too" >&2
+        else
+            say "store: port $port, which $name needs, is taken by $(report_port_holder "$port" "$holder")" >&2
+        fi
+        taken=1 last=$holder
     done < <(settings_listeners)
     [[ $taken -eq 0 ]] && return
     say "store: stop that program, or choose other ports, for example: PYGMY_PORT_FRONTEND=9010 make run" >&2

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # What the system tests share. A test file says in setup: load helpers; store_setup. And in teardown: store_teardown.
 #
-# Every test (or every file, from setup_file and teardown_file) has a store of its own: a temporary folder for its state, five free ports, the clone's own
-# client/store.sh. Nothing of a store that the user runs is touched. store_teardown ends the store and deletes the folder
-# also when the test failed, after printing the end of its logs.
+# Every test (or every file, from setup_file and teardown_file) has a store of its own: a temporary folder for its state,
+# five free ports, the clone's own client/store.sh. Nothing of a store that the user runs is touched. store_teardown ends
+# the store and deletes the folder also when the test failed, after printing the end of its logs.
 
 tree=${PYGMY_TREE:-$(cd -- "$BATS_TEST_DIRNAME/../.." && pwd -P)}
 pygmy_build=.build/release
@@ -76,6 +76,12 @@ store_teardown() {
         done
     fi
     store stop
+    # What a sanitizer found is a failure, also when every answer was right.
+    if grep -qE 'ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|: runtime error: ' "$PYGMY_STATE_DIR"/logs/*.log 2>/dev/null; then
+        grep -hE -A 25 'Sanitizer|: runtime error: ' "$PYGMY_STATE_DIR"/logs/*.log | head -n 80
+        rm -rf -- "$store_dir"
+        return 1
+    fi
     rm -rf -- "$store_dir"
 }
 
@@ -141,8 +147,8 @@ http() {
 # Prints the value of an answer's header: header Cache-Status
 header() { sed -nE "s/^$1: *//Ip" <<<"$headers" | tail -n 1; }
 
-# Prints a field of the last body: json .item[0].count
-json() { jq -cer "$1" <<<"$body"; }
+# Prints a part of the last body, as JSON: json .item[0].count
+json() { jq -ce "$1" <<<"$body"; }
 
 # ---- waiting and comparing -----------------------------------------------------------------------
 
