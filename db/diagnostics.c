@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define PREFIX_MAX 200        /* time, level and name */
+
 static const char *process_name = "pygmy";
 static enum diagnostics_level least_level = DIAGNOSTICS_INFO;
 static const char *const level_names[] = { "debug", "info", "warning", "error" };
@@ -33,21 +35,21 @@ void diagnose(enum diagnostics_level level, const char *format, ...)
 {
 	if (level < least_level)
 		return;
-	char line[DIAGNOSTICS_LINE_MAX + 200];
-	size_t prefix = write_prefix(line, 200, level);
-	if (prefix > 199)
-		prefix = 199;
+	char line[DIAGNOSTICS_LINE_MAX];
+	size_t prefix = write_prefix(line, PREFIX_MAX, level);
+	if (prefix > PREFIX_MAX - 1)
+		prefix = PREFIX_MAX - 1;
+	size_t room = sizeof line - prefix;           /* the newline will stand where vsnprintf puts its NUL */
 	va_list args;
 	va_start(args, format);
-	int wanted = vsnprintf(line + prefix, DIAGNOSTICS_LINE_MAX, format, args);
+	int wanted = vsnprintf(line + prefix, room, format, args);
 	va_end(args);
 	if (wanted < 0)
 		return;
 	size_t len = prefix + (size_t)wanted;
-	if (wanted >= DIAGNOSTICS_LINE_MAX) {
-		len = prefix + DIAGNOSTICS_LINE_MAX - sizeof cut_mark;
-		memcpy(line + len, cut_mark, sizeof cut_mark - 1);
-		len += sizeof cut_mark - 1;
+	if ((size_t)wanted >= room) {
+		len = sizeof line - 1;
+		memcpy(line + sizeof line - sizeof cut_mark, cut_mark, sizeof cut_mark - 1);
 	}
 	for (size_t i = prefix; i < len; i++)
 		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
