@@ -52,8 +52,10 @@ CATALOG_SRC := fcgi/catalog/main.c
 ORDER_SRC := fcgi/order/main.c
 CLIENT_SRC := $(wildcard client/pygmy/*.c)
 NGINX_SRC := $(wildcard nginx/*.c)
-# What nginx's library shares with the workers.
+# nginx's module, which is also the library that its Lua calls; and what it shares with the workers.
+NGINX_MODULE_SRC := nginx/module/ngx_http_pygmy_module.c
 NGINX_DB_SRC := db/slot.c db/changes.c db/query_string.c
+NGINX_HEADERS := .build/nginx
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 
@@ -132,7 +134,8 @@ say = @:
 endif
 
 .PHONY: all
-all: $(B)/bin/catalog $(B)/bin/order $(B)/bin/pygmy $(COHERENCE) ## build everything that runs
+# nginx loads no sanitized library.
+all: $(B)/bin/catalog $(B)/bin/order $(B)/bin/pygmy $(if $(SAN),,$(COHERENCE)) ## build everything that runs
 
 # Says in plain words why a build cannot work.
 .PHONY: preflight
@@ -172,7 +175,14 @@ $(B)/bin/pygmy: $(call obj,$(CLIENT_SRC)) $(LIBDB)
 	@mkdir -p "$(@D)"
 	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ $(LIBS)
 
-$(COHERENCE): $(call obj,$(NGINX_SRC) $(NGINX_DB_SRC))
+$(NGINX_HEADERS)/ngx_auto_config.h: nginx/headers.sh | preflight
+	$(call say,GET)
+	$(Q)nginx/headers.sh $(NGINX_HEADERS)
+
+$(call obj,$(NGINX_MODULE_SRC)): $(NGINX_HEADERS)/ngx_auto_config.h
+$(call obj,$(NGINX_MODULE_SRC)): ALL_CFLAGS += $(addprefix -isystem $(NGINX_HEADERS)/,. src/core src/event src/event/modules src/os/unix src/http src/http/modules)
+
+$(COHERENCE): $(call obj,$(NGINX_MODULE_SRC) $(NGINX_SRC) $(NGINX_DB_SRC))
 	$(call say,LINK)
 	@mkdir -p "$(@D)"
 	$(Q)$(CC) -shared -pthread $(filter-out -pie,$(LDFLAGS_$(SAN))) -o $@ $^

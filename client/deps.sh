@@ -18,7 +18,7 @@ set -euo pipefail
 readonly run_packages=(
     gcc libc6-dev pkg-config
     libfcgi-dev libsqlite3-dev libcurl4-openssl-dev libjansson-dev libsodium-dev
-    nginx libnginx-mod-http-lua lua-resty-core spawn-fcgi multiwatch
+    nginx libnginx-mod-http-lua lua-resty-core libpcre2-dev zlib1g-dev spawn-fcgi multiwatch
     curl ca-certificates iproute2 util-linux procps
 )
 readonly fuzz_packages=(clang libclang-rt-dev)

@@ -1,8 +1,8 @@
 -- coherence: nginx's side of the coherent cache, as thin glue between nginx and the library of coherence_table.h and cache_key.h.
 --
--- What is decided here: nothing. The library says under which key a request is cached, takes in pushes and lease
--- answers, and knows the rules. This file carries bytes to it: from requests, from the push endpoint, and from the
--- catalog workers, whom it asks by nginx's own server on $PYGMY_RUN_DIR/frontend.sock (nginx retries there on the next worker).
+-- What is decided here: nothing. The library takes in pushes and lease answers and knows the rules; the module in it
+-- (ngx_http_pygmy_module.c) says under which key a request is cached. This file carries bytes to it: from the push endpoint,
+-- and from the catalog workers, whom it asks by nginx's own server on $PYGMY_RUN_DIR/frontend.sock (nginx retries there on the next worker).
 --
 -- Every nginx worker runs the timer; the table lets one of them ask per interval. So a worker that is stopped or killed
 -- does not stop the lease, and nothing waits longer than ASK_DEADLINE_MS.
@@ -22,11 +22,8 @@ int coherence_table_push(struct coherence_table *, struct slice);
 bool coherence_table_claim(struct coherence_table *, int64_t, int64_t);
 void coherence_table_ask(const struct coherence_table *, int64_t, struct coherence_question *);
 int coherence_table_answer(struct coherence_table *, const struct coherence_question *, struct slice);
+void pygmy_module_attach(struct coherence_table *, int64_t, const char *);
 void coherence_table_status(const struct coherence_table *, int64_t, int64_t, struct coherence_status *);
-size_t coherence_frontend_key(const struct coherence_table *, int, const char *, size_t, int64_t, char *);
-size_t coherence_frontend_tag(const struct coherence_table *, int, const char *, size_t, char *);
-bool coherence_frontend_raise(struct coherence_table *, const char *, size_t, const char *, size_t);
-bool coherence_frontend_has_space(const char *);
 int getppid(void);
 int getpid(void);
 int kill(int, int);
@@ -34,7 +31,6 @@ int chmod(const char *, unsigned int);
 ]]
 
 local C = ffi.C
-local var = ngx.var
 local ffi_string = ffi.string
 
 local DONE, ASK_AGAIN = 0, 1          -- enum coherence_outcome
@@ -46,63 +42,32 @@ local TICK_S = 0.1
 local TEXT_MAX_BYTES = 1024 * 1024
 local SIGQUIT = 3
 
-local _M = { LOOKUP = 0, SEARCH = 1 }
-local lib, table_, lease_ms, run_dir, cache_dir
-local key_buf = ffi.new("char[?]", 512)
+local _M = {}
+local lib, table_, lease_ms, run_dir
 local question = ffi.new("struct coherence_question")
 local status = ffi.new("struct coherence_status")
 
 -- In the master, at start and at each reload. The dictionary lives as long as the table does: with the master. It says where
 -- the table is, since the Lua state is a new one after a reload.
-function _M.init(options)
-	lib = ffi.load(options.library)
-	lease_ms, run_dir, cache_dir = options.lease_ms, options.run_dir, options.run_dir .. "/cache"
+local function find_table()
 	local memory = ngx.shared.coherence
 	local address = memory:get("table")
 	if address then
-		table_ = ffi.cast("struct coherence_table *", ffi.cast("uintptr_t", address))
-		return
+		return ffi.cast("struct coherence_table *", ffi.cast("uintptr_t", address))
 	end
-	table_ = lib.coherence_table_create()
-	if table_ == nil then
+	local made = lib.coherence_table_create()
+	if made == nil then
 		error("no memory for the coherence table")
 	end
-	assert(memory:set("table", tonumber(ffi.cast("uintptr_t", table_))))
+	assert(memory:set("table", tonumber(ffi.cast("uintptr_t", made))))
+	return made
 end
 
--- ---- requests --------------------------------------------------------------------------------
-
--- The key of a request; "" sends it past the cache.
-function _M.key(route)
-	local args = var.args
-	if not args then
-		return ""
-	end
-	return ffi_string(key_buf, lib.coherence_frontend_key(table_, route, args, #args, lease_ms, key_buf))
-end
-
--- The tag of a request that goes past the cache; "" when it has no slot.
-function _M.tag(route)
-	local args = var.args
-	if not args then
-		return ""
-	end
-	return ffi_string(key_buf, lib.coherence_frontend_tag(table_, route, args, #args, key_buf))
-end
-
--- Before the client sees an answer that a worker gave: raises the slot. And keeps it out of the cache when the disk is
--- full (nginx would break off the answer in the middle).
-function _M.answer()
-	if var.upstream_cache_status == "HIT" then
-		return
-	end
-	local key, changed = var.pygmy_key, var.upstream_http_x_pygmy_changed
-	if key ~= "" and changed then
-		lib.coherence_frontend_raise(table_, key, #key, changed, #changed)
-	end
-	if not lib.coherence_frontend_has_space(cache_dir) then
-		var.pygmy_key = ""
-	end
+function _M.init(options)
+	lib = ffi.load(options.library)
+	lease_ms, run_dir = options.lease_ms, options.run_dir
+	table_ = find_table()
+	lib.pygmy_module_attach(table_, lease_ms, run_dir .. "/cache")
 end
 
 -- ---- the lease -------------------------------------------------------------------------------

@@ -70,9 +70,9 @@ install_files() {
     for file in bin/catalog bin/order bin/pygmy; do printf '%s %s\n' "$PYGMY_BUILD/$file" "$file"; done
     # nginx itself is never built with a sanitizer, so it always loads the release variant.
     printf '%s %s\n' .build/release/lib/libpygmy_coherence.so lib/libpygmy_coherence.so db/catalogue.json catalogue.json
-    for file in "$clone"/nginx/*; do
+    for file in "$clone"/nginx/*.conf "$clone"/nginx/*.template "$clone"/nginx/*.lua "$clone"/nginx/render.sh; do
         file=nginx/${file##*/}
-        case $file in *.c | *.h | *.md) ;; *) printf '%s %s\n' "$file" "$file" ;; esac
+        printf '%s %s\n' "$file" "$file"
     done
 }
 

@@ -18,7 +18,7 @@
 #include <ngx_http.h>
 
 #include "nginx/cache_key.h"
-#include "nginx/frontend_calls.h"
+#include "nginx/cache_space.h"
 
 typedef struct {
 	ngx_uint_t route;             /* enum cache_route, or NGX_CONF_UNSET_UINT */
@@ -116,7 +116,7 @@ static ngx_int_t get_no_store(ngx_http_request_t *r, ngx_http_variable_value_t *
 {
 	(void)unused;
 	(void)r;
-	bool full = !coherence_frontend_has_space(attached_cache_dir);
+	bool full = !cache_space_is_left(attached_cache_dir);
 	ngx_str_set(value, "1");
 	value->len = full ? 1 : 0;
 	value->valid = 1;
@@ -213,3 +213,8 @@ ngx_module_t ngx_http_pygmy_module = {
 	.type = NGX_HTTP_MODULE,
 	NGX_MODULE_V1_PADDING
 };
+
+/* What nginx looks up in a module that it loads. The filter stands before those that write the body. */
+ngx_module_t *ngx_modules[] = { &ngx_http_pygmy_module, NULL };
+char *ngx_module_names[] = { "ngx_http_pygmy_module", NULL };
+char *ngx_module_order[] = { "ngx_http_pygmy_module", "ngx_http_copy_filter_module", NULL };
