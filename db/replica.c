@@ -28,10 +28,12 @@ static enum pygmy_error open_log(struct replica *replica, const struct replica_c
 	int64_t deadline_ms = monotonic_ms() + REPLICA_OPEN_MS;
 	bool created = false;
 	enum pygmy_error error;
+	replica->how = REPLICA_EXISTING;
 	do {
 		error = log_embedded_open(config->db_path, config->catalogue_path, replica->log_id, &created, &replica->log);
+		if (created)          /* also by a try that was busy in its later part */
+			replica->how = REPLICA_CREATED;
 	} while (error == PYGMY_BUSY && monotonic_ms() < deadline_ms);
-	replica->how = created ? REPLICA_CREATED : REPLICA_EXISTING;
 	return error;
 }
 

@@ -31,7 +31,8 @@ enum replica_start { REPLICA_CREATED, REPLICA_EXISTING };
 /*
  * Opens the replica, creating the database when there is none (several processes may do so at once), and loads the
  * first catalogue. Strings of config are copied. Blocks for up to REPLICA_OPEN_MS. On error *out is NULL and the
- * reason was logged. Errors: STORAGE_*, INCOMPATIBLE, BUSY, OUT_OF_MEMORY, INTERNAL.
+ * reason was logged. Errors: STORAGE_*, INCOMPATIBLE, BUSY, OUT_OF_MEMORY, INTERNAL, OUTCOME_UNKNOWN (the first catalogue's commit);
+ * of the catalogue file: INVALID_FIELD, BAD_JSON.
  */
 #define REPLICA_OPEN_MS 10000
 enum pygmy_error replica_open(const struct replica_config *config, struct replica **out);
