@@ -100,7 +100,7 @@ teardown_file() { shared_store_teardown; }
     wait_until 5 warm '/lookup?id=3'
     http POST "$frontend/coherence/push" -H 'Content-Type: text/plain' --data-binary $'pygmy-changes 1 0000000000000000 push 99999\n99999 1 2 3\n'
     assert_equal "$code" 404
-    assert_equal "$(cached '/lookup?id=3')" 'hit 200'
+    assert_cached 'hit 200' '/lookup?id=3'
 }
 
 @test "forged headers: nginx's own parameters cannot be set from outside, and no answer is changed for others" {
