@@ -26,11 +26,12 @@ shared_store_check() {
     assert_clean_logs
 }
 
+# (What a sanitizer says of leaks, it says at the end.)
 shared_store_teardown() {
     local result=0
+    store_stop || result=1
     assert_clean_logs || result=1
-    # The end of the logs was shown by the test that failed.
-    BATS_TEST_COMPLETED=1 store_teardown
+    rm -rf -- "$store_dir"
     return "$result"
 }
 
@@ -138,15 +139,17 @@ coherence_check() {
 }
 
 # Sends bytes to a port, keeps the answer as http does: raw 8010 'GET / HTTP/1.1\r\n\r\n' (with printf's escapes)
+# nginx closes the connection after its answer; with a third word, so many seconds are waited for that at most.
 raw() {
     local connection ended=yes
     exec {connection}<>"/dev/tcp/127.0.0.1/$1"
     # shellcheck disable=SC2059
-    printf "$2" >&"$connection"
+    printf "$2" >"$store_dir/raw.request"
+    cat "$store_dir/raw.request" >&"$connection" 2>"$store_dir/raw.error" || : # refused before it was all read
     # (Who closes before it has read everything resets the connection.)
-    timeout 8 cat <&"$connection" >"$store_dir/raw" 2>"$store_dir/raw.error" || grep -q reset "$store_dir/raw.error" || ended=no
+    timeout "${3:-8}" cat <&"$connection" >"$store_dir/raw" 2>"$store_dir/raw.error" || grep -q reset "$store_dir/raw.error" || ended=${3:-no}
     exec {connection}>&-
-    [[ $ended == yes ]] || { echo 'no end of the answer' && return 1; }
+    [[ $ended != no ]] || { echo 'no end of the answer' && return 1; }
     headers=$(sed '/^\r$/,$d' "$store_dir/raw" | tr -d '\r')
     sed '1,/^\r$/d' "$store_dir/raw" >"$store_dir/http.body"
     body=$(cat "$store_dir/http.body")
