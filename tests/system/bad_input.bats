@@ -131,7 +131,7 @@ refuses_body() { refuses "$1" "$2" "$3" "$4" -H "Authorization: Bearer $(admin_t
         refuses 404 path_not_found GET "$base/lookup/"
         refuses 404 path_not_found GET "$base/buy/1/2"
         refuses 404 path_not_found DELETE "$base/nowhere"
-        refuses 404 path_not_found GET "$base/%2e%2e/secrets/admin.token"
+        refuses 400 bad_request GET "$base/%2e%2e/secrets/admin.token"
         refuses 404 path_not_found GET "$base/coherence/changes?since=0"
         refuses 404 path_not_found POST "$base/coherence/push" --data-binary 'pygmy-changes 1 0000000000000000 push 1'
     done
@@ -232,7 +232,7 @@ refuses_body() { refuses "$1" "$2" "$3" "$4" -H "Authorization: Bearer $(admin_t
 }
 
 # nginx's own errors: the status and an envelope, whatever the code is called.
-assert_envelope() { assert_refused "$1" "$(jq -r '.code | strings' <<<"$body" 2>/dev/null)"; }
+assert_envelope() { assert_refused "$1" '[a-z_]+'; }
 
 @test "headers: keys, tags and lengths that are not allowed" {
     local key
@@ -295,6 +295,7 @@ worker_answers() { http GET "$1/readyz" && [[ $code == 200 ]]; }
 @test "workers that are not there: 502 in the envelope; the cache goes on; a start makes it whole" {
     local name
     warm '/lookup?id=1'
+    expect_deaths
     kill -9 "$(supervisor_pid order-A)" "$(supervisor_pid order-B)" "$(worker_pid order-A)" "$(worker_pid order-B)"
     for name in order-A order-B; do wait_until 5 no_worker "$name"; done
     http POST "$frontend/buy?id=1"

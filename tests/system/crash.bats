@@ -9,14 +9,14 @@ workers=(catalog-A catalog-B order-A order-B)
 
 setup_file() {
     shared_store_setup
+    expect_deaths
     admin PUT "$catalog_a/item/1" '{"count":900000000}'
 }
-setup() { deaths_expected=yes; }
 teardown() {
     if [[ -n ${load:-} ]] && kill -0 "$load" 2>/dev/null; then kill "$load"; fi
     shared_store_check
 }
-teardown_file() { deaths_expected=yes shared_store_teardown; }
+teardown_file() { shared_store_teardown; }
 
 base_of() {
     case $1 in

@@ -80,7 +80,7 @@ fill_up() {
 }
 
 @test "the cache's disk is full: everything is answered, whole" {
-    small_disk "$store_dir/disk" 4m
+    small_disk "$store_dir/disk" 32m
     export PYGMY_RUN_DIR=$store_dir/disk/run
     store_start
     wait_until 5 warm '/lookup?id=3'

@@ -140,12 +140,19 @@ http() {
     code=$(curl --silent --globoff --noproxy '*' --max-time 20 --dump-header "$store_dir/http.headers" --output "$store_dir/http.body" \
         --write-out '%{http_code}' "$@" -- "$url" </dev/null) || status=$?
     # shellcheck disable=SC2034  # for the tests
-    headers=$(tr -d '\r' <"$store_dir/http.headers") body=$(cat "$store_dir/http.body")
+    headers=$(<"$store_dir/http.headers") body=$(<"$store_dir/http.body")
+    headers=${headers//$'\r'/}
     return $((status == 0 ? 0 : 1))
 }
 
 # Prints the value of an answer's header: header Cache-Status
-header() { sed -nE "s/^$1: *//Ip" <<<"$headers" | tail -n 1; }
+header() {
+    local line value=
+    while IFS= read -r line; do
+        if [[ ${line,,} == "${1,,}:"* ]]; then value=${line#*:}; fi
+    done <<<"$headers"
+    printf '%s' "${value#"${value%%[! ]*}"}"
+}
 
 # Prints a part of the last body, as JSON: json .item[0].count
 json() { jq -ce "$1" <<<"$body"; }

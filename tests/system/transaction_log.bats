@@ -91,7 +91,7 @@ last_line() {
     chattr +i "$log" 2>/dev/null || skip 'the file system of /tmp has no immutable files'
     store_restart_b() { kill -TERM "$(worker_pid order-B)"; }
     before=$(sql 'SELECT count(*) FROM orders')
-    deaths_expected=yes
+    expect_deaths
     store_restart_b
     comes_back() { http GET "$order_b/readyz" && [[ $code == 200 ]]; }
     wait_until 5 comes_back

@@ -6,7 +6,8 @@
  * Writers change things of their own (buy, PUT, DELETE, import again, move to another topic) through all workers, and keep every
  * state that a thing was given. Readers look things up and search topics through the frontend. What a reader sees of a thing must be
  * one of the states between the last one acknowledged when its request started and the last one sent when the answer was there;
- * and not one from before what the same reader saw earlier. A write without an answer is sent again under its key until it has one.
+ * and not one from before what the same reader saw of the same resource earlier. A write without an answer is sent again under its
+ * key until it has one. Things, topics and keys are named for the seed: a store can be checked many times.
  *
  * --readers, --writers, --things   how many
  * --seconds, --reads   the run ends with the first of the two

@@ -14,7 +14,8 @@
 #define PAUSE_PIDS_MAX 8
 #define TOPICS 2
 #define REQUEST_TIMEOUT_MS 15000
-#define FIRST_ITEM_ID 900001
+#define FIRST_ITEM_ID INT64_C(1000000000)
+#define SEEDS 1000000000        /* that have ids of their own */
 
 /* What can be seen of a thing. */
 struct state {
@@ -22,6 +23,7 @@ struct state {
 	int topic;
 	int64_t cost;
 	int64_t count;
+	int64_t revision;             /* of the write, once it is acknowledged; for reports */
 };
 
 /* Belongs to one writer. States up to `issued` may be seen, those before `acknowledged` no longer. */
@@ -38,6 +40,7 @@ struct check {
 	int catalog_count, order_count;
 	char token[65];
 	uint64_t seed;
+	int64_t first_id;
 	struct tool_chance chance;
 	pthread_mutex_t chance_lock;
 	struct thing things[THINGS_MAX];

@@ -6,9 +6,10 @@
 
 void history_init(void)
 {
+	check.first_id = FIRST_ITEM_ID + (int64_t)(check.seed % SEEDS) * THINGS_MAX;
 	for (int i = 0; i < check.thing_count; i++) {
 		struct thing *thing = &check.things[i];
-		thing->id = FIRST_ITEM_ID + i;
+		thing->id = check.first_id + i;
 		thing->states = calloc(STATES_MAX, sizeof *thing->states);
 		if (thing->states == NULL)
 			tool_fail("no memory for states");

@@ -9,11 +9,19 @@
 
 #define SHOWN_VIOLATIONS 5
 
+/* Resources that show a thing: the lists of the topics, and its own. */
+#define LOOKUP TOPICS
+#define RESOURCES (TOPICS + 1)
+
 struct reader {
 	CURL *handle;
 	struct answer answer;
 	struct tool_chance chance;
-	int seen[THINGS_MAX];         /* the state of each thing that this reader saw last */
+	/*
+	 * The state of each thing that this reader saw last, in each resource: a search may show a write that is not acknowledged yet,
+	 * and a lookup behind it not, since they are cached each for itself.
+	 */
+	int seen[RESOURCES][THINGS_MAX];
 	struct state tagged[THINGS_MAX]; /* what a thing's ETag stands for */
 	char tags[THINGS_MAX][ANSWER_HEADER_MAX];
 };
@@ -23,11 +31,12 @@ struct window {
 	int from[THINGS_MAX], to[THINGS_MAX];
 };
 
-static void open_window(const struct reader *reader, struct window *window)
+static void open_window(const struct reader *reader, int resource, struct window *window)
 {
 	for (int i = 0; i < check.thing_count; i++) {
 		int acknowledged = atomic_load(&check.things[i].acknowledged);
-		window->from[i] = acknowledged > reader->seen[i] ? acknowledged : reader->seen[i];
+		int seen = reader->seen[resource][i];
+		window->from[i] = acknowledged > seen ? acknowledged : seen;
 	}
 }
 
@@ -42,20 +51,23 @@ static void report(const struct reader *reader, const char *what, int number, co
 	if (atomic_fetch_add(&check.violations, 1) >= SHOWN_VIOLATIONS)
 		return;
 	const struct thing *thing = &check.things[number];
+	const struct state *due = &thing->states[window->from[number]];
 	int last = history_find(thing, 0, window->from[number], seen);
-	fprintf(stderr, "stale: %s of item %lld shows cost %lld count %lld topic %d exists %d, which was state %d; it must be %d to %d (%s)\n",
-		what, (long long)thing->id, (long long)seen->cost, (long long)seen->count, seen->topic, seen->exists, last, window->from[number],
-		window->to[number], reader->answer.cache_status);
+	fprintf(stderr, "stale: %s of item %lld (%s, position %s) shows state %d: exists %d topic %d cost %lld count %lld; "
+		"due was %d to %d: exists %d topic %d cost %lld count %lld, written at %lld\n", what, (long long)thing->id,
+		reader->answer.cache_status, reader->answer.revision, last, seen->exists, seen->topic, (long long)seen->cost,
+		(long long)seen->count, window->from[number], window->to[number], due->exists, due->topic, (long long)due->cost,
+		(long long)due->count, (long long)due->revision);
 }
 
 /* Finds what was seen among the states that may be seen. */
-static void judge(struct reader *reader, const char *what, int number, const struct window *window, const struct state *seen)
+static void judge(struct reader *reader, int resource, const char *what, int number, const struct window *window, const struct state *seen)
 {
 	int index = history_find(&check.things[number], window->from[number], window->to[number], seen);
 	if (index < 0)
 		report(reader, what, number, window, seen);
 	else
-		reader->seen[number] = index;
+		reader->seen[resource][number] = index;
 }
 
 static bool read_state(const json_t *item, struct state *state)
@@ -100,11 +112,11 @@ static void judge_lookup(struct reader *reader, int number, const struct window 
 	struct state seen = { .exists = false };
 	json_t *root = json_loadb(reader->answer.body, reader->answer.body_len, 0, NULL);
 	if (reader->answer.status == 200 && read_state(json_array_get(json_object_get(root, "item"), 0), &seen)) {
-		judge(reader, "lookup", number, window, &seen);
+		judge(reader, LOOKUP, "lookup", number, window, &seen);
 		reader->tagged[number] = seen;
 		memcpy(reader->tags[number], reader->answer.etag, sizeof reader->answer.etag);
 	} else if (reader->answer.status == 404) {
-		judge(reader, "lookup", number, window, &seen);
+		judge(reader, LOOKUP, "lookup", number, window, &seen);
 	} else {
 		refuse(reader, url);
 	}
@@ -117,12 +129,12 @@ static void look_up(struct reader *reader, int number)
 	struct window window;
 	bool ask_for_change = reader->tags[number][0] != '\0' && tool_random_below(&reader->chance, 4) == 0;
 	snprintf(url, sizeof url, "%s/lookup?id=%lld", check.frontend, (long long)check.things[number].id);
-	open_window(reader, &window);
+	open_window(reader, LOOKUP, &window);
 	get(reader, url, ask_for_change ? reader->tags[number] : "");
 	close_window(&window);
 	if (reader->answer.result == CURLE_OK && reader->answer.status == 304 && ask_for_change) {
 		atomic_fetch_add(&check.not_modified, 1);
-		judge(reader, "lookup (304)", number, &window, &reader->tagged[number]);
+		judge(reader, LOOKUP, "lookup (304)", number, &window, &reader->tagged[number]);
 	} else if (reader->answer.result == CURLE_OK && reader->answer.body_len > 0) {
 		judge_lookup(reader, number, &window, url);
 	} else {
@@ -137,11 +149,11 @@ static void judge_search(struct reader *reader, int topic, const struct window *
 	size_t i;
 	json_t *item, *root = json_loadb(reader->answer.body, reader->answer.body_len, 0, NULL);
 	json_array_foreach(json_object_get(root, "item"), i, item) {
-		int64_t number = json_integer_value(json_object_get(item, "id")) - FIRST_ITEM_ID;
+		int64_t number = json_integer_value(json_object_get(item, "id")) - check.first_id;
 		if (number < 0 || number >= check.thing_count || !read_state(item, &seen) || seen.topic != topic)
 			continue;
 		listed[number] = true;
-		judge(reader, "search", (int)number, window, &seen);
+		judge(reader, topic, "search", (int)number, window, &seen);
 	}
 	for (int number = 0; number < check.thing_count; number++) {
 		if (listed[number])
@@ -150,7 +162,7 @@ static void judge_search(struct reader *reader, int topic, const struct window *
 		if (index < 0)
 			report(reader, "search (not listed)", number, window, &(struct state){ .exists = false });
 		else
-			reader->seen[number] = index;
+			reader->seen[topic][number] = index;
 	}
 	json_decref(root);
 }
@@ -161,7 +173,7 @@ static void search(struct reader *reader, int topic)
 	struct window window;
 	history_topic(topic, name, sizeof name);
 	snprintf(url, sizeof url, "%s/search?topic=%s", check.frontend, name);
-	open_window(reader, &window);
+	open_window(reader, topic, &window);
 	get(reader, url, "");
 	close_window(&window);
 	atomic_fetch_add(&check.searches, 1);

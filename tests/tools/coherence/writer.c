@@ -142,6 +142,7 @@ static void change(struct writer *writer, struct thing *thing)
 		atomic_fetch_add(&check.unexpected, 1);
 		thing->given_up = true;
 	} else {
+		thing->states[index].revision = strtoll(writer->answer.revision, NULL, 10);
 		history_acknowledge(thing, index);
 		writer->now[thing - check.things] = write.after;
 		atomic_fetch_add(&check.writes, 1);

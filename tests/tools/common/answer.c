@@ -51,6 +51,7 @@ static size_t take_header(char *bytes, size_t size, size_t count, void *context)
 	struct answer *answer = context;
 	keep_header(bytes, size * count, "Cache-Status:", answer->cache_status);
 	keep_header(bytes, size * count, "ETag:", answer->etag);
+	keep_header(bytes, size * count, "X-Pygmy-Revision:", answer->revision);
 	return size * count;
 }
 
@@ -71,6 +72,7 @@ void answer_clear(struct answer *answer)
 		answer->body[0] = '\0';
 	answer->cache_status[0] = '\0';
 	answer->etag[0] = '\0';
+	answer->revision[0] = '\0';
 }
 
 void answer_finish(struct answer *answer, CURL *handle, CURLcode result)

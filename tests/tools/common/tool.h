@@ -51,6 +51,7 @@ struct answer {
 	size_t body_len, body_size;
 	char cache_status[ANSWER_HEADER_MAX];
 	char etag[ANSWER_HEADER_MAX];
+	char revision[ANSWER_HEADER_MAX];        /* X-Pygmy-Revision */
 };
 
 void answer_attach(struct answer *answer, CURL *handle);
