@@ -48,7 +48,7 @@ static struct log *commit(unsigned *random, uint32_t *slot, uint64_t *revision)
 {
 	*slot = (uint32_t)rand_r(random) % SLOTS;
 	pthread_mutex_lock(&commit_lock);
-	struct log *log = &logs[current];
+	struct log *log = &logs[atomic_load(&current)];
 	if (log->position < COMMITS_MAX) {
 		*revision = log->position + 1;
 		log->slots[*revision] = *slot;
@@ -90,7 +90,7 @@ static void *write_on(void *seed)
 
 static size_t make_answer(const struct coherence_question *question, char *text)
 {
-	struct log *log = &logs[current];
+	struct log *log = &logs[atomic_load(&current)];
 	uint64_t position = log->position;
 	char id[LOG_ID_HEX_LEN + 1];
 
@@ -130,7 +130,7 @@ static void *read_on(void *seed)
 
 	while (!stop) {
 		uint32_t slot = (uint32_t)rand_r(&random) % SLOTS;
-		unsigned before = current;
+		unsigned before = atomic_load(&current);
 		uint64_t confirmed = atomic_load(&logs[before].confirmed[slot]);
 		struct coherence_status status;
 		struct coherence_view view;
@@ -162,7 +162,7 @@ static void *audit_on(void *unused)
 	while (!stop) {
 		struct coherence_question question;
 		struct coherence_view views[SLOTS];
-		unsigned at = current;
+		unsigned at = atomic_load(&current);
 		coherence_table_ask(table, 1, &question);
 		for (uint32_t slot = 0; slot < SLOTS; slot++)
 			coherence_table_view(table, slot, 2, FOREVER_MS, &views[slot]);
@@ -199,7 +199,7 @@ static void play_logs(void)
 		} while (passed_ms < LOG_MS || (!checked_enough(i) && passed_ms < LIMIT_MS));
 		pthread_mutex_lock(&commit_lock);
 		if (i < LOGS_MAX)
-			current = i;
+			atomic_store(&current, i);
 		pthread_mutex_unlock(&commit_lock);
 	}
 	stop = true;
