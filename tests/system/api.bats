@@ -198,7 +198,7 @@ new_item() {
         admin PUT "$base/item/$id" '{"delta":-8}'
         admin PUT "$base/item/$id" '{"delta":1,"cost":0.5}'
         http GET "$frontend/lookup?id=$id"
-        assert_equal "$(json '.item[0] | "\(.cost) \(.count)"')" '0.5 43'
+        assert_equal "$(json '.item[0] | [.cost, .count]')" '[0.5,43]'
         admin PUT "$base/item/$id" '{"delta":-44}'
         assert_refused 409 stock_conflict
         http GET "$frontend/search?topic=%C3%A4%C3%B6%C3%BC"
@@ -324,7 +324,7 @@ new_item() {
     http POST "$order_a/buy/$id" -H "Idempotency-Key: bought-$id"
     order=$(json .order.id)
     peer PUT "$order_b/update" "{\"item_id\":$id,\"quantity\":1}" -H "Idempotency-Key: bought-$id"
-    assert_equal "$code $(json .message)" "201 successfully updated order id $order"
+    assert_equal "$code $(json .message)" "201 \"successfully updated order id $order\""
     assert_equal "$(item_count "$id") $(order_count "$id")" '47 3'
     peer PUT "$order_b/update" "{\"item_id\":$id,\"quantity\":1}"
     assert_refused 400 key_required

@@ -68,15 +68,15 @@ assert_orders_are_there() {
 }
 
 @test "kill -9 of every worker, again and again, under purchases through the frontend: no failed request" {
-    storm --url "$frontend/buy" --item 1 --requests 200000 --seconds 5 --connections 16 --acks "$store_dir/acks" &
+    # The buyers send no keys: nginx makes one for each request, and repeats it with the request.
+    storm --url "$frontend/buy" --item 1 --requests 200000 --seconds 4 --connections 16 --keyless 1 --acks "$store_dir/acks" &
     load=$!
     kill_rounds 2 "${workers[@]}"
     wait "$load"
     cat "$store_dir/report"
     assert_equal "$(report '[.failed_tries, .lost, .refused]')" '[{},0,0]'
     [[ $(report .acknowledged) -gt 200 ]]
-    assert_equal "$(sql "SELECT count(*) FROM orders WHERE request_key LIKE 'buy/0/storm-$(report .seed)-%'")" "$(report .acknowledged)"
-    assert_orders_are_there "$(report .seed)" "$store_dir/acks"
+    assert_equal "$(sql 'SELECT id FROM orders ORDER BY id' | md5sum)" "$(cut -d ' ' -f 2 "$store_dir/acks" | sort -n | md5sum)" 'orders and acknowledgements differ'
     assert_books_balance
 }
 
@@ -107,7 +107,7 @@ assert_orders_are_there() {
     local round seed pids
     for round in 1 2 3; do
         # The supervisors first: they would start again what they see die.
-        pids=$(store_processes | xargs -n 1 ps -o pid=,comm= -p | sort -k 2,2r -s | awk '/multiwatch/ {print $1} !/multiwatch/ {rest = rest " " $1} END {print rest}')
+        pids=$(store_processes | xargs ps -o comm=,pid= -p | awk '$1 == "multiwatch" {print $2} $1 != "multiwatch" {rest = rest " " $2} END {print rest}')
         [[ $(wc -w <<<"$pids") -ge 10 ]]
         seed=$((RANDOM * 32768 + RANDOM + 1))
         storm --url "$frontend/buy" --url "$order_a/buy" --url "$order_b/buy" --item 1 --requests 6000 --connections 24 \

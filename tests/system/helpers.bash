@@ -100,21 +100,22 @@ kill_worker() {
 }
 
 is_gone() {
-    local state
-    state=$(ps -o stat= -p "$1") || return 0
-    [[ $state == Z* ]]
+    local text=
+    { IFS= read -r text <"/proc/$1/stat"; } 2>/dev/null || return 0
+    [[ ${text##*) } == [ZX]* ]]
 }
 
 # Prints the pids of everything that runs for this store's folder.
 store_processes() {
-    local path
-    for path in /proc/[0-9]*; do
-        if { tr '\0' '\n' <"$path/environ" | grep -qxF "PYGMY_SUPERVISED_IN=$PYGMY_RUN_DIR"; } 2>/dev/null ||
-            [[ $path/cwd -ef $PYGMY_RUN_DIR ]] ||
-            { tr '\0' ' ' <"$path/cmdline" | grep -qF -- "-c $PYGMY_RUN_DIR/nginx.conf"; } 2>/dev/null; then
-            is_gone "${path#/proc/}" || printf '%s\n' "${path#/proc/}"
-        fi
-    done
+    local path pid
+    {
+        for path in /proc/[0-9]*; do
+            if [[ $path/cwd -ef $PYGMY_RUN_DIR ]]; then printf '%s\n' "$path"; fi
+        done
+        # (Some of these files cannot be read, which makes grep fail. The pattern comes from a file, so that grep does not find itself.)
+        grep -lzxF -f - /proc/[0-9]*/environ 2>/dev/null <<<"PYGMY_SUPERVISED_IN=$PYGMY_RUN_DIR" || :
+        grep -laF -f - /proc/[0-9]*/cmdline 2>/dev/null <<<"-c $PYGMY_RUN_DIR/nginx.conf" || :
+    } | cut -d / -f 3 | sort -un | while read -r pid; do is_gone "$pid" || printf '%s\n' "$pid"; done
 }
 
 no_store_processes() { [[ -z $(store_processes) ]]; }

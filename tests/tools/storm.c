@@ -10,6 +10,7 @@
  * --copies    each key is sent so many times, to one url after the other, without waiting
  * --patience-ms   how long a request that got no answer, or a 5xx, is sent again under its key; 0: never
  * --acks      a file for "key order-id" lines of acknowledged purchases
+ * --keyless 1 no key is sent; nginx makes one for each
  * --seed      keys are storm-<seed>-<number>: the same seed is the same requests
  *
  * `failed_tries` are answers that a client would not want to see; `lost` are requests that never got another one.
@@ -31,7 +32,7 @@
 
 static const char *urls[URLS_MAX], *acks_path;
 static int url_count, acks_count;
-static int64_t item = 1, quantity = 1, requests = 100, connections = 10, copies = 1, patience_ms, seconds = 60, given_seed;
+static int64_t item = 1, quantity = 1, requests = 100, connections = 10, copies = 1, patience_ms, seconds = 60, keyless, given_seed;
 
 struct client {
 	CURL *handle;
@@ -63,7 +64,8 @@ static void send_request(CURLM *multi, struct client *client)
 	snprintf(url, sizeof url, "%s?id=%lld&quantity=%lld", urls[(client->request + client->tries) % url_count], (long long)item,
 		(long long)quantity);
 	curl_slist_free_all(client->headers);
-	client->headers = tool_header(NULL, "Idempotency-Key: storm-%llu-%lld", (unsigned long long)storm.seed, (long long)key);
+	client->headers = keyless ? NULL : tool_header(NULL, "Idempotency-Key: storm-%llu-%lld", (unsigned long long)storm.seed,
+		(long long)key);
 	answer_clear(&client->answer);
 	curl_easy_setopt(client->handle, CURLOPT_URL, url);
 	curl_easy_setopt(client->handle, CURLOPT_HTTPHEADER, client->headers);
@@ -197,6 +199,7 @@ static void read_options(int argc, char **argv)
 		{ .name = "copies", .number = &copies, .min = 1, .max = 8 },
 		{ .name = "patience-ms", .number = &patience_ms, .min = 0, .max = 600000 },
 		{ .name = "seconds", .number = &seconds, .min = 1, .max = 600 },
+		{ .name = "keyless", .number = &keyless, .min = 0, .max = 1 },
 		{ .name = "seed", .number = &given_seed, .min = 0, .max = INT64_MAX },
 	};
 	tool_read_options(argc, argv, options, sizeof options / sizeof options[0]);
