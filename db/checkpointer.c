@@ -2,11 +2,13 @@
 #include "db/checkpointer.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "db/diagnostics.h"
 
 #define TURN_WAIT_MS 1000
+#define READERS_WAIT_MS 50            /* the longest pause that a checkpoint makes in the writing */
 #define STACK_BYTES ((size_t)256 * 1024)
 
 struct checkpointer {
@@ -15,6 +17,7 @@ struct checkpointer {
 	pthread_cond_t wake;
 	bool wanted;
 	bool stopping;
+	atomic_int threshold;         /* pages of the log at which the next checkpoint is wanted */
 	struct database database;
 	struct database *writer;
 	struct writer_turn *turn;
@@ -26,7 +29,7 @@ static int on_commit(void *context, sqlite3 *handle, const char *schema, int wal
 	struct checkpointer *checkpointer = context;
 	(void)handle;
 	(void)schema;
-	if (wal_pages < CHECKPOINT_PAGES)
+	if (wal_pages < atomic_load(&checkpointer->threshold))
 		return SQLITE_OK;
 	pthread_mutex_lock(&checkpointer->mutex);
 	checkpointer->wanted = true;
@@ -35,21 +38,30 @@ static int on_commit(void *context, sqlite3 *handle, const char *schema, int wal
 	return SQLITE_OK;
 }
 
-static void copy_wal(struct checkpointer *checkpointer)
+/* Returns whether it was done; *in_wal gets the pages that are in the log, if that could be told. */
+static bool copy_wal(struct checkpointer *checkpointer, int mode, int *in_wal)
 {
-	int in_wal = 0, copied = 0;
-	int rc = sqlite3_wal_checkpoint_v2(checkpointer->database.handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &copied);
-	/* BUSY: another process does it. A full disk is met here first; the next checkpoint tries again. */
-	database_error(&checkpointer->database, rc, "checkpoint");
+	int pages = -1;
+	int rc = sqlite3_wal_checkpoint_v2(checkpointer->database.handle, NULL, mode, &pages, NULL);
+	*in_wal = pages > 0 ? pages : *in_wal;
+	/* BUSY: another process does it, or a reader stays. A full disk is met here first. */
+	return database_error(&checkpointer->database, rc, "checkpoint") == PYGMY_OK;
 }
 
+/*
+ * The second part, with the writers' turn, also waits for those who still read from the log: a log that is copied but read
+ * would be appended to by the next writer, and under a steady load grow without end. When a reader stays longer than we
+ * make writers wait, or the copying fails, the next try comes CHECKPOINT_PAGES later, not at the next commit.
+ */
 static void checkpoint(struct checkpointer *checkpointer)
 {
-	copy_wal(checkpointer);
-	if (!writer_turn_begin(checkpointer->turn, TURN_WAIT_MS))
-		return;
-	copy_wal(checkpointer);
-	writer_turn_end(checkpointer->turn);
+	int in_wal = atomic_load(&checkpointer->threshold);
+	copy_wal(checkpointer, SQLITE_CHECKPOINT_PASSIVE, &in_wal);
+	bool has_turn = writer_turn_begin(checkpointer->turn, TURN_WAIT_MS);
+	bool emptied = copy_wal(checkpointer, SQLITE_CHECKPOINT_RESTART, &in_wal);
+	if (has_turn)
+		writer_turn_end(checkpointer->turn);
+	atomic_store(&checkpointer->threshold, (emptied ? 0 : in_wal) + CHECKPOINT_PAGES);
 }
 
 static void *run(void *context)
@@ -82,8 +94,10 @@ enum pygmy_error checkpointer_create(const char *db_path, struct database *write
 		free(checkpointer);
 		return error;
 	}
+	sqlite3_busy_timeout(checkpointer->database.handle, READERS_WAIT_MS);
 	checkpointer->writer = writer;
 	checkpointer->turn = turn;
+	atomic_init(&checkpointer->threshold, CHECKPOINT_PAGES);
 	pthread_mutex_init(&checkpointer->mutex, NULL);
 	pthread_cond_init(&checkpointer->wake, NULL);
 	pthread_attr_init(&attributes);

@@ -2,8 +2,8 @@
  * checkpointer: copies SQLite's write-ahead log back into the database, off the write path.
  *
  * A thread with a connection of its own. When the WAL has grown past CHECKPOINT_PAGES it copies what is there while writers go
- * on, then takes the writers' turn for the short rest, so that the next writer starts the WAL from its beginning
- * again: the file keeps its size, and commits overwrite it in place, which syncs faster than growing it.
+ * on, then takes the writers' turn for the short rest and until nobody reads from the WAL, so that the next writer starts it
+ * from its beginning again: the file keeps its size, and commits overwrite it in place, which syncs faster than growing it.
  */
 #ifndef PYGMY_DB_CHECKPOINTER_H
 #define PYGMY_DB_CHECKPOINTER_H
