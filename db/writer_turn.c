@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +72,19 @@ static void make_file(const char *path)
 	close(fd);
 }
 
+/* The files of earlier boots, which nobody uses any more. */
+static void remove_old_files(const char *db_path, const char *current)
+{
+	char pattern[TURN_PATH_MAX];
+	glob_t found;
+	if (snprintf(pattern, sizeof pattern, "%s-turn-*", db_path) >= (int)sizeof pattern || glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		if (strlen(found.gl_pathv[i]) == strlen(current) && strcmp(found.gl_pathv[i], current) != 0)
+			unlink(found.gl_pathv[i]);
+	globfree(&found);
+}
+
 static struct writer_turn *open_file(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -93,6 +107,7 @@ void writer_turn_open(const char *db_path, struct writer_turn **out)
 	*out = open_file(path);
 	if (*out == NULL) {
 		make_file(path);
+		remove_old_files(db_path, path);
 		*out = open_file(path);
 	}
 	if (*out == NULL)

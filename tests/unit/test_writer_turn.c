@@ -220,8 +220,28 @@ static void test_what_is_no_turn_file_is_not_used(void **state)
 int main(void)
 {
 	diagnostics_init("test", DIAGNOSTICS_ERROR);
+/* The name ends in the boot id: 36 characters. */
+static void test_files_of_earlier_boots_are_removed(void **state)
+{
+	const struct place *place = *state;
+	static const char old_id[] = "00000000-0000-0000-0000-000000000000";
+	char old[PATH_BYTES + 64], other[PATH_BYTES + 64];
+	snprintf(old, sizeof old, "%s-turn-%s", place->db_path, old_id);
+	snprintf(other, sizeof other, "%s-turn-notes", place->db_path);
+	const char *const paths[] = { old, other };
+	for (int i = 0; i < 2; i++) {
+		FILE *file = fopen(paths[i], "w");
+		assert_non_null(file);
+		fclose(file);
+	}
+	writer_turn_close(open_turn(place));
+	assert_int_not_equal(access(old, F_OK), 0);
+	assert_int_equal(access(other, F_OK), 0);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(test_files_of_earlier_boots_are_removed),
 		TEST(test_turns_of_one_process),
 		TEST(test_another_process_waits_no_longer_than_asked),
 		TEST(test_the_turn_of_the_killed_comes_back),
