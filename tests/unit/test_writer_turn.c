@@ -217,9 +217,6 @@ static void test_what_is_no_turn_file_is_not_used(void **state)
 	assert_null(turn);
 }
 
-int main(void)
-{
-	diagnostics_init("test", DIAGNOSTICS_ERROR);
 /* The name ends in the boot id: 36 characters. */
 static void test_files_of_earlier_boots_are_removed(void **state)
 {
@@ -239,6 +236,9 @@ static void test_files_of_earlier_boots_are_removed(void **state)
 	assert_int_equal(access(other, F_OK), 0);
 }
 
+int main(void)
+{
+	diagnostics_init("test", DIAGNOSTICS_ERROR);
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_files_of_earlier_boots_are_removed),
