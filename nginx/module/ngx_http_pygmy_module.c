@@ -7,8 +7,13 @@
  *     $pygmy_key        the cache key; empty: go past the cache (no lease, not canonical, or the client asks for a position
  *                       or for the newest)
  *     $pygmy_tag        the tag of a request that goes past the cache; empty when it is about no resource
+ *     $pygmy_cache_status  as nginx's $upstream_cache_status, but HIT also for answers from this worker's memory
  *     $pygmy_no_store   "1" when the answer must not be stored, because the cache's disk is nearly full (nginx would break off
  *                       the answer in the middle); for fastcgi_no_cache
+ *
+ * Answers that were found in nginx's cache are kept in the worker's memory, too, and sent from there the next time (hit_memory.h): a
+ * body filter takes them down as they pass, and before the content phase the module steps into the place of fastcgi_pass when it
+ * has the answer. It goes out through the same filters, so that headers, 304 and HEAD are as ever.
  *
  * The table belongs to coherence.lua, which makes it in the master and hands it over by pygmy_module_attach, before workers are
  * forked. The library that Lua calls by FFI and this module are one shared object, so that there is one such pointer.
@@ -19,6 +24,7 @@
 
 #include "nginx/cache_key.h"
 #include "nginx/cache_space.h"
+#include "nginx/hit_memory.h"
 
 typedef struct {
 	ngx_uint_t route;             /* enum cache_route, or NGX_CONF_UNSET_UINT */
@@ -30,8 +36,18 @@ static struct coherence_table *attached_table;
 static int64_t attached_lease_ms;
 static char attached_cache_dir[NGX_MAX_PATH];
 
+/* The answer that is being taken down. */
+typedef struct {
+	struct hit hit;               /* its slices point into the request's pool */
+	size_t size;
+	size_t len;
+	u_char bytes[];
+} pygmy_recording;
+
 static ngx_int_t key_index, tag_index;
+static struct hit_memory *memory;     /* this worker's; NULL: there was no memory for it */
 static ngx_http_output_header_filter_pt next_header_filter;
+static ngx_http_output_body_filter_pt next_body_filter;
 
 /* Called by Lua in the master, at start and at each reload. table stays Lua's; cache_dir is copied. */
 void pygmy_module_attach(struct coherence_table *table, int64_t lease_ms, const char *cache_dir);
@@ -125,9 +141,29 @@ static ngx_int_t get_no_store(ngx_http_request_t *r, ngx_http_variable_value_t *
 	return NGX_OK;
 }
 
+static ngx_int_t serve_from_memory(ngx_http_request_t *r);
+
+static ngx_int_t get_cache_status(ngx_http_request_t *r, ngx_http_variable_value_t *value, uintptr_t unused)
+{
+	ngx_uint_t status = r->upstream != NULL ? r->upstream->cache_status : 0;
+	(void)unused;
+	if (r->content_handler == serve_from_memory)
+		status = NGX_HTTP_CACHE_HIT;
+	value->valid = 1;
+	value->no_cacheable = 1;
+	value->not_found = 0;
+	value->len = 0;
+	if (status != 0) {
+		value->len = (unsigned)ngx_http_cache_status[status - 1].len & 0xfffffff;
+		value->data = ngx_http_cache_status[status - 1].data;
+	}
+	return NGX_OK;
+}
+
 static ngx_http_variable_t variables[] = {
 	{ ngx_string("pygmy_key"), NULL, get_key, 0, 0, 0 },
 	{ ngx_string("pygmy_tag"), NULL, get_tag, 0, 0, 0 },
+	{ ngx_string("pygmy_cache_status"), NULL, get_cache_status, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 	{ ngx_string("pygmy_no_store"), NULL, get_no_store, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 };
 
@@ -157,24 +193,191 @@ static struct slice value_of(ngx_http_request_t *r, ngx_int_t index)
 }
 
 /* Before the client sees an answer that a worker gave, its slot is raised: nobody here then sees an older one. */
-static ngx_int_t header_filter(ngx_http_request_t *r)
+static void learn_from(ngx_http_request_t *r)
 {
-	if (location_of(r) == NULL || r->upstream == NULL || r->upstream->cache_status == NGX_HTTP_CACHE_HIT)
-		return next_header_filter(r);
 	ngx_table_elt_t *changed = FIND_HEADER(&r->headers_out.headers, "X-Pygmy-Changed");
 	struct slice key = value_of(r, key_index);
 	if (key.len == 0)
 		key = value_of(r, tag_index);
 	if (changed != NULL && key.len > 0)
 		cache_key_raise(attached_table, key, (struct slice){ (const char *)changed->value.data, changed->value.len });
+}
+
+/* Whole answers only: no part, no HEAD, nothing that was or will be refused a place in nginx's cache. */
+static bool may_be_kept(ngx_http_request_t *r)
+{
+	return memory != NULL && r == r->main && r->upstream->cache_status == NGX_HTTP_CACHE_HIT
+	       && r->headers_out.status == NGX_HTTP_OK && !r->header_only && r->headers_out.content_length_n >= 0
+	       && r->headers_out.content_length_n <= HIT_MAX_BYTES && value_of(r, key_index).len > 0;
+}
+
+static struct slice slice_of_str(ngx_str_t text)
+{
+	return (struct slice){ (const char *)text.data, text.len };
+}
+
+/* The headers as the worker gave them: those of the configuration are added behind this filter, and will be again. */
+static bool take_headers(ngx_http_request_t *r, struct hit *hit)
+{
+	hit->content_type = slice_of_str(r->headers_out.content_type);
+	hit->header_count = 0;
+	for (ngx_list_part_t *part = &r->headers_out.headers.part; part != NULL; part = part->next) {
+		ngx_table_elt_t *headers = part->elts;
+		for (ngx_uint_t i = 0; i < part->nelts; i++) {
+			if (headers[i].hash == 0)
+				continue;
+			if (hit->header_count == HIT_HEADERS_MAX)
+				return false;
+			hit->headers[hit->header_count++] = (struct hit_header){ slice_of_str(headers[i].key), slice_of_str(headers[i].value) };
+		}
+	}
+	return true;
+}
+
+static void start_recording(ngx_http_request_t *r)
+{
+	size_t size = (size_t)r->headers_out.content_length_n;
+	pygmy_recording *recording = ngx_palloc(r->pool, sizeof *recording + size);
+	if (recording == NULL || !take_headers(r, &recording->hit))
+		return;
+	recording->size = size;
+	recording->len = 0;
+	ngx_http_set_ctx(r, recording, ngx_http_pygmy_module);
+}
+
+static ngx_int_t header_filter(ngx_http_request_t *r)
+{
+	if (location_of(r) == NULL || r->upstream == NULL)
+		return next_header_filter(r);
+	if (r->upstream->cache_status != NGX_HTTP_CACHE_HIT)
+		learn_from(r);
+	else if (may_be_kept(r))
+		start_recording(r);
 	return next_header_filter(r);
 }
 
-static ngx_int_t install_filter(ngx_conf_t *cf)
+/* False when the answer is not what its headers said; nothing of it is kept then. */
+static bool record(pygmy_recording *recording, ngx_chain_t *chain)
 {
-	(void)cf;
+	for (; chain != NULL; chain = chain->next) {
+		ngx_buf_t *buf = chain->buf;
+		if (ngx_buf_special(buf))
+			continue;
+		if (!ngx_buf_in_memory(buf) || (size_t)(buf->last - buf->pos) > recording->size - recording->len)
+			return false;
+		ngx_memcpy(recording->bytes + recording->len, buf->pos, (size_t)(buf->last - buf->pos));
+		recording->len += (size_t)(buf->last - buf->pos);
+	}
+	return true;
+}
+
+static void keep(ngx_http_request_t *r, pygmy_recording *recording)
+{
+	recording->hit.body = (struct slice){ (const char *)recording->bytes, recording->len };
+	hit_memory_put(memory, value_of(r, key_index), &recording->hit);
+}
+
+static ngx_int_t body_filter(ngx_http_request_t *r, ngx_chain_t *chain)
+{
+	pygmy_recording *recording = ngx_http_get_module_ctx(r, ngx_http_pygmy_module);
+	if (recording != NULL) {
+		bool sound = record(recording, chain);
+		if (sound && recording->len == recording->size)
+			keep(r, recording);
+		if (!sound || recording->len == recording->size)
+			ngx_http_set_ctx(r, NULL, ngx_http_pygmy_module);
+	}
+	return next_body_filter(r, chain);
+}
+
+/* ---- hits from memory ------------------------------------------------------------------------- */
+
+static bool copy_str(ngx_pool_t *pool, struct slice from, ngx_str_t *to)
+{
+	to->data = ngx_pnalloc(pool, from.len + 1);
+	to->len = from.len;
+	if (to->data != NULL)
+		ngx_memcpy(to->data, from.ptr, from.len);
+	return to->data != NULL;
+}
+
+static bool set_headers(ngx_http_request_t *r, const struct hit *hit)
+{
+	r->headers_out.status = NGX_HTTP_OK;
+	r->headers_out.content_length_n = (off_t)hit->body.len;
+	if (!copy_str(r->pool, hit->content_type, &r->headers_out.content_type))
+		return false;
+	r->headers_out.content_type_len = r->headers_out.content_type.len;
+	for (unsigned i = 0; i < hit->header_count; i++) {
+		ngx_table_elt_t *header = ngx_list_push(&r->headers_out.headers);
+		if (header == NULL)
+			return false;
+		ngx_memzero(header, sizeof *header);
+		if (!copy_str(r->pool, hit->headers[i].name, &header->key) || !copy_str(r->pool, hit->headers[i].value, &header->value))
+			return false;
+		header->hash = 1;
+		if (header->key.len == sizeof "ETag" - 1 && ngx_strncasecmp(header->key.data, (u_char *)"ETag", header->key.len) == 0)
+			r->headers_out.etag = header;
+	}
+	return true;
+}
+
+/* The content handler in place of fastcgi_pass's. What it sends is a copy: the memory may give the answer up meanwhile. */
+static ngx_int_t serve_from_memory(ngx_http_request_t *r)
+{
+	const struct hit *hit = hit_memory_get(memory, value_of(r, key_index));
+	if (hit == NULL)
+		return NGX_HTTP_INTERNAL_SERVER_ERROR;
+	ngx_int_t rc = ngx_http_discard_request_body(r);
+	ngx_buf_t *buf = ngx_create_temp_buf(r->pool, hit->body.len > 0 ? hit->body.len : 1);
+	if (rc != NGX_OK || buf == NULL || !set_headers(r, hit))
+		return rc != NGX_OK ? rc : NGX_HTTP_INTERNAL_SERVER_ERROR;
+	buf->last = ngx_cpymem(buf->pos, hit->body.ptr, hit->body.len);
+	buf->last_buf = 1;
+	buf->last_in_chain = 1;
+	rc = ngx_http_send_header(r);
+	if (rc == NGX_ERROR || rc > NGX_OK || r->header_only)
+		return rc;
+	ngx_chain_t chain = { .buf = buf, .next = NULL };
+	return ngx_http_output_filter(r, &chain);
+}
+
+static ngx_int_t look_into_memory(ngx_http_request_t *r)
+{
+	if (memory == NULL || location_of(r) == NULL || r != r->main || (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) == 0)
+		return NGX_DECLINED;
+	struct slice key = value_of(r, key_index);
+	if (key.len > 0 && hit_memory_get(memory, key) != NULL)
+		r->content_handler = serve_from_memory;
+	return NGX_DECLINED;
+}
+
+static ngx_int_t start_worker(ngx_cycle_t *cycle)
+{
+	memory = hit_memory_create();
+	if (memory == NULL)
+		ngx_log_error(NGX_LOG_WARN, cycle->log, 0, "no memory to keep answers in: they come from files");
+	return NGX_OK;
+}
+
+static void end_worker(ngx_cycle_t *cycle)
+{
+	(void)cycle;
+	hit_memory_destroy(memory);
+	memory = NULL;
+}
+
+static ngx_int_t install(ngx_conf_t *cf)
+{
+	ngx_http_core_main_conf_t *core = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+	ngx_http_handler_pt *handler = ngx_array_push(&core->phases[NGX_HTTP_PREACCESS_PHASE].handlers);
+	if (handler == NULL)
+		return NGX_ERROR;
+	*handler = look_into_memory;
 	next_header_filter = ngx_http_top_header_filter;
 	ngx_http_top_header_filter = header_filter;
+	next_body_filter = ngx_http_top_body_filter;
+	ngx_http_top_body_filter = body_filter;
 	return NGX_OK;
 }
 
@@ -202,7 +405,7 @@ static void *create_location(ngx_conf_t *cf)
 
 static ngx_http_module_t module_context = {
 	.preconfiguration = add_variables,
-	.postconfiguration = install_filter,
+	.postconfiguration = install,
 	.create_loc_conf = create_location,
 };
 
@@ -211,6 +414,8 @@ ngx_module_t ngx_http_pygmy_module = {
 	.ctx = &module_context,
 	.commands = commands,
 	.type = NGX_HTTP_MODULE,
+	.init_process = start_worker,
+	.exit_process = end_worker,
 	NGX_MODULE_V1_PADDING
 };
 
