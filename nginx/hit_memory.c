@@ -60,8 +60,10 @@ static struct slice copy_to(char **to, struct slice bytes)
 
 static struct entry *entry_create(struct slice key, const struct hit *hit)
 {
+	if (hit->header_count > HIT_HEADERS_MAX)
+		return NULL;
 	size_t bytes = bytes_of(key, hit);
-	if (hit->header_count > HIT_HEADERS_MAX || bytes > HIT_MAX_BYTES)
+	if (bytes > HIT_MAX_BYTES)
 		return NULL;
 	struct entry *entry = malloc(sizeof *entry + bytes);
 	if (entry == NULL)
