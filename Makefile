@@ -179,6 +179,9 @@ $(NGINX_HEADERS)/ngx_auto_config.h: nginx/headers.sh | preflight
 	$(call say,GET)
 	$(Q)nginx/headers.sh $(NGINX_HEADERS)
 
+.PHONY: nginx-headers
+nginx-headers: $(NGINX_HEADERS)/ngx_auto_config.h
+
 $(call obj,$(NGINX_MODULE_SRC)): $(NGINX_HEADERS)/ngx_auto_config.h
 $(call obj,$(NGINX_MODULE_SRC)): ALL_CFLAGS += $(addprefix -isystem $(NGINX_HEADERS)/,. src/core src/event src/event/modules src/os/unix src/http src/http/modules)
 

@@ -62,7 +62,8 @@ check 'layering: nginx/ and client/ include nothing of fcgi/' "$(includes 'fcgi/
 check 'C: no banned function is called' \
     "$(find_in_code '\b(sprintf|vsprintf|strcpy|strcat|stpcpy|strtok|gets|atoi|atol|atoll|alloca|system|tmpnam|mktemp)[[:space:]]*\(' "${c_files[@]}")"
 
-flags=(-std=c11 -D_GNU_SOURCE -I. -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Werror -fsyntax-only)
+nginx_folders=(.build/nginx .build/nginx/src/{core,event,event/modules,os/unix,http,http/modules})
+flags=(-std=c11 -D_GNU_SOURCE -I. "${nginx_folders[@]/#/-isystem}" -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Werror -fsyntax-only)
 mapfile -t libraries < <(pkg-config --cflags sqlite3 jansson libsodium libcurl | tr ' ' '\n' | grep . || :)
 # nginx's headers, which `make all` has brought.
 for folder in . src/core src/event src/event/modules src/os/unix src/http src/http/modules; do
