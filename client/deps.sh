@@ -28,6 +28,8 @@ readonly bench_packages=(wrk gnuplot-nox jq sqlite3)
 # What these packages would start or enable, and the package that brings it.
 readonly -A services=([nginx]=nginx-common)
 
+clone=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
+readonly clone
 readonly policy=/usr/sbin/policy-rc.d
 readonly lock=/run/pygmy-deps.lock
 readonly lock_limit_s=300
@@ -37,6 +39,11 @@ say() { printf '%s\n' "$*"; }
 fail() {
     printf 'deps: %s\n' "$*" >&2
     exit 1
+}
+
+# Prints what a person would have to do instead.
+by_hand() {
+    if [[ ${#missing[@]} -eq 0 ]]; then say 'apt-get update'; else say "apt-get install --no-install-recommends ${missing[*]}"; fi
 }
 
 usage() {
@@ -49,6 +56,15 @@ missing_packages() {
     installed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p') || :
     comm -23 <(printf '%s\n' "$@" | sort -u) <(sort -u <<<"$installed")
 }
+
+# Whether nginx/headers.sh will find what it needs to compile nginx's module: the headers, or a package list that tells where
+# to download them.
+headers_available() {
+    [[ -r /usr/share/nginx/src/configure || -r $clone/.build/nginx/ngx_auto_config.h ]] ||
+        apt-cache show --no-all-versions nginx-dev >/dev/null 2>&1
+}
+
+is_complete() { [[ ${#missing[@]} -eq 0 ]] && headers_available && ! { [[ $EUID -eq 0 ]] && policy_is_ours; }; }
 
 # A policy that denies everything while somebody holds the lock, that is: while apt-get runs below us, and even if this
 # script was killed with -9. Afterwards it permits everything, as a machine without a policy does.
@@ -112,8 +128,7 @@ prepare_policy() {
         policy_text >"$work/policy-rc.d"
         chmod 0755 "$work/policy-rc.d"
         overlay_policy ||
-            fail "$policy permits service starts and cannot be overlaid here (no right to mount). Install by hand:" \
-                "apt-get install --no-install-recommends ${missing[*]}"
+            fail "$policy permits service starts and cannot be overlaid here (no right to mount). Install by hand: $(by_hand)"
     fi
 }
 
@@ -191,7 +206,10 @@ install_as_root() {
     trap 'exit 143' TERM HUP
     remove_own_policy
     mapfile -t missing < <(missing_packages "${wanted[@]}")
-    [[ ${#missing[@]} -gt 0 ]] || exit 0
+    if [[ ${#missing[@]} -eq 0 ]]; then
+        headers_available || update_lists
+        exit 0
+    fi
     for service in "${!services[@]}"; do
         if [[ -n $(missing_packages "${services[$service]}") ]]; then new_services[$service]=new; fi
     done
@@ -199,6 +217,7 @@ install_as_root() {
     install_missing || fail "apt-get could not install: ${missing[*]}"
     mapfile -t missing < <(missing_packages "${wanted[@]}")
     [[ ${#missing[@]} -eq 0 ]] || fail "still missing after the installation: ${missing[*]}"
+    headers_available || update_lists
 }
 
 main() {
@@ -218,16 +237,16 @@ main() {
     done
     command -v dpkg-query >/dev/null || fail "this is not a Debian system; Pygmy is built and tested on Debian 12"
     mapfile -t missing < <(missing_packages "${wanted[@]}")
-    if [[ ${#missing[@]} -eq 0 ]] && ! { [[ $EUID -eq 0 ]] && policy_is_ours; }; then exit 0; fi
+    if is_complete; then exit 0; fi
 
     if [[ $EUID -eq 0 ]]; then
         install_as_root
     elif [[ $as_root == yes ]]; then
         fail "sudo did not give root's rights"
     elif ! command -v sudo >/dev/null; then
-        fail "packages are missing and there is no sudo. As root: apt-get install --no-install-recommends ${missing[*]}"
+        fail "packages are missing and there is no sudo. As root: $(by_hand)"
     elif ! sudo -n true 2>/dev/null && ! { [[ -t 0 ]] && [[ -t 2 ]]; }; then
-        fail "packages are missing and sudo wants a password. As root: apt-get install --no-install-recommends ${missing[*]}"
+        fail "packages are missing and sudo wants a password. As root: $(by_hand)"
     else
         say "Pygmy needs packages that are not installed; asking sudo for the right to install them"
         sudo -- bash "${BASH_SOURCE[0]}" --as-root "$@"

@@ -83,11 +83,11 @@ static void raise_word(word *at, uint32_t era, uint64_t value)
 	}
 }
 
-/* False when the word was not set in this era. */
+/* False when the word was not set in this era. In era 0 none ever is. */
 static bool read_word(const word *at, uint32_t era, uint64_t *value)
 {
 	uint64_t seen = atomic_load(at);
-	if (seen >> VALUE_BITS != era) {
+	if (era == 0 || seen >> VALUE_BITS != era) {
 		*value = 0;
 		return false;
 	}
@@ -119,14 +119,18 @@ static int64_t lease_left_ms(const struct coherence_table *table, uint32_t era, 
 void coherence_table_view(const struct coherence_table *table, uint32_t slot, int64_t now_ms, int64_t lease_ms,
 	struct coherence_view *view)
 {
-	uint64_t floor, revision;
+	uint64_t floor, revision, seen;
 
 	view->era = current_era(table);
 	/* The lease before the revisions: whoever renews it raises them first. */
 	view->leased = lease_left_ms(table, view->era, now_ms, lease_ms) > 0;
 	if (!read_word(&table->floor, view->era, &floor))
 		view->leased = false;
-	read_word(&table->slots[slot], view->era, &revision);
+	seen = atomic_load(&table->slots[slot]);
+	/* A later era has overwritten what this one knew. */
+	if (seen >> VALUE_BITS > view->era)
+		view->leased = false;
+	revision = seen >> VALUE_BITS == view->era ? seen & COHERENCE_REVISION_MAX : 0;
 	view->revision = revision > floor ? revision : floor;
 }
 
@@ -206,12 +210,11 @@ enum coherence_outcome coherence_table_push(struct coherence_table *table, struc
 			open_next_era(table, raiser.era, log);
 			continue;
 		}
+		/* Should another era open now: its lease comes from a question asked later than this, so this write is in it. */
 		changes_parse(text, &head, raise_slot, &raiser);
 		if (head.kind == CHANGES_RESET)
 			raise_word(&table->floor, raiser.era, head.position);
-		/* An era that opened meanwhile may get its lease by a question that was asked before this write. */
-		if (current_era(table) == raiser.era)
-			return COHERENCE_DONE;
+		return COHERENCE_DONE;
 	}
 	return COHERENCE_BUSY;
 }
@@ -228,7 +231,7 @@ void coherence_table_ask(const struct coherence_table *table, int64_t now_ms, st
 {
 	question->sent_at_ms = now_ms;
 	question->era = current_era(table);
-	question->has_position = question->era != 0 && read_word(&table->position, question->era, &question->since);
+	question->has_position = read_word(&table->position, question->era, &question->since);
 	if (!question->has_position)
 		question->since = 0;
 	log_to_text(question->has_position ? atomic_load(&table->logs[question->era]) : 0, question->log_id);

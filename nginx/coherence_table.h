@@ -72,7 +72,10 @@ enum coherence_outcome {
 	COHERENCE_SEALED              /* answer: no eras are left; no lease until nginx is started anew */
 };
 
-/* Takes a push in (or a reset, when a write changed more than a push can name). Only after DONE may the writer count this frontend as told. Errors: REFUSED, BUSY. */
+/*
+ * Takes in a push, or a reset when a write changed more than a push can name. Only after DONE may the writer count this
+ * frontend as told. Errors: REFUSED, BUSY.
+ */
 enum coherence_outcome coherence_table_push(struct coherence_table *table, struct slice text);
 
 /* The question by which a lease is renewed. Take it, send it, give it back with the answer. */

@@ -75,7 +75,6 @@ size_up() {
 
     # Idle connections bind no thread of a worker (see connections.h), but each is one of the worker's connections_max.
     keepalive=$((connections_max / 4 / workers))
-    keepalive_port=$((keepalive / 4))
 }
 
 find_library() {
@@ -113,7 +112,6 @@ write_configuration() {
     fill CONNECTIONS "$connections"
     fill OPEN_FILES "$open_files"
     fill KEEPALIVE "$keepalive"
-    fill KEEPALIVE_PORT "$keepalive_port"
     printf '%s\n' "$text" >"$PYGMY_RUN_DIR/nginx.conf.new"
     mv -f -- "$PYGMY_RUN_DIR/nginx.conf.new" "$PYGMY_RUN_DIR/nginx.conf"
 }

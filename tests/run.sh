@@ -3,16 +3,16 @@
 #
 #   tests/run.sh [lint|unit|threads|fuzz|system|sanitized]...     (default: all of them, in this order)
 #
-#   lint     what can be told from the text: shellcheck, layering, banned functions, clang's warnings
-#   unit     tests/unit/test_*.c under AddressSanitizer and UndefinedBehaviorSanitizer
-#   threads  tests/unit/test_*_threads.c under ThreadSanitizer
-#   fuzz     every tests/fuzz/fuzz_*.c for FUZZ_SECONDS (3) over its corpus
-#   system   tests/system/*.bats against a real nginx, real workers and the client
-#   sanitized  the API's and the bad input's system tests again with workers under AddressSanitizer and
-#            UndefinedBehaviorSanitizer, the concurrency's with workers under ThreadSanitizer
+#   lint       what can be told from the text: shellcheck, layering, banned functions, clang's warnings
+#   unit       tests/unit/test_*.c under AddressSanitizer and UndefinedBehaviorSanitizer
+#   threads    tests/unit/test_*_threads.c under ThreadSanitizer
+#   fuzz       every tests/fuzz/fuzz_*.c for FUZZ_SECONDS (3) over its corpus
+#   system     tests/system/*.bats against a real nginx, real workers and the client
+#   sanitized  some of the system tests again: the API's and the bad input's with workers under AddressSanitizer and
+#              UndefinedBehaviorSanitizer, the concurrency's with workers under ThreadSanitizer
 #
 # SAN=address|thread selects the variant of unit, and of the workers in system. PATTERN=text runs only the unit and
-# system test files, and fuzz targets, whose name contains it.
+# system test files, and fuzz targets, whose name contains it. TEST_JOBS (2) files run at a time.
 #
 # The output of everything goes to .build/test/<part>/<name>.log; what failed is also shown here. A part that cannot
 # be built counts as one failure. Nothing here touches the ports or the data of a store that runs.
@@ -23,10 +23,13 @@ unset MAKEFLAGS MAKELEVEL MFLAGS
 for variable in "${!PYGMY_@}"; do unset "$variable"; done
 
 readonly logs=.build/test
-readonly unit_limit_s=120 bats_limit_s=600
-readonly fuzz_seconds=${FUZZ_SECONDS:-3}
+readonly unit_limit_s=180 system_limit_s=900
+readonly fuzz_seconds=${FUZZ_SECONDS:-3} jobs_max=${TEST_JOBS:-2}
 passed=0 failed=0 skipped=0
 failures=()
+declare -A running=()
+
+say() { printf '%s\n' "$*"; }
 
 # Sanitizers of this age do not cope with a kernel that scatters memory more widely than they expect.
 unrandomised=()
@@ -34,15 +37,48 @@ if [[ $(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 0) -gt 28 ]] && setar
     unrandomised=(setarch --addr-no-randomize)
 fi
 
-say() { printf '%s\n' "$*"; }
+# ---- jobs: one file of tests each ----------------------------------------------------------------
 
-# Adds to the sums: count <passed> <failed> <what failed>
-count() {
-    passed=$((passed + $1)) failed=$((failed + $2))
-    if [[ $2 -gt 0 ]]; then failures+=("$3"); fi
+# Starts a job when there is room: start_job <part> <name> <function that runs it>. Its log is $logs/<part>/<name>.log. The
+# function's output is shown when it ends; it calls `result` once.
+start_job() {
+    local part=$1 name=$2
+    shift 2
+    if [[ $name != *"${PATTERN:-}"* ]]; then return; fi
+    while [[ ${#running[@]} -ge $jobs_max ]]; do finish_job; done
+    run_job "$part" "$name" "$@" >"$logs/$part/$name.out" 2>&1 &
+    running[$!]=$part/$name
 }
 
-# Shows why something failed: failure <name> <log file>. Of TAP what belongs to each failed test, else the log's end.
+run_job() {
+    local part=$1 name=$2 log=$logs/$1/$2.log
+    shift 2
+    "$@"
+}
+
+# Tells the outcome of a job: result <passed> <failed> <skipped>
+result() { say "RESULT $1 $2 $3"; }
+
+# Waits for one job, shows what it said, and sums. One that tells no outcome has failed.
+finish_job() {
+    local pid='' name good bad skips
+    wait -n -p pid "${!running[@]}" || : # its outcome stands in its output
+    name=${running[$pid]}
+    unset "running[$pid]"
+    grep -av '^RESULT ' "$logs/$name.out" || :
+    read -r _ good bad skips < <(grep -a '^RESULT ' "$logs/$name.out" || say 'RESULT 0 1 0')
+    count "$good" "$bad" "$skips" "$name"
+}
+
+finish_jobs() { while [[ ${#running[@]} -gt 0 ]]; do finish_job; done; }
+
+# Adds to the sums: count <passed> <failed> <skipped> <name>
+count() {
+    passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
+    if [[ $2 -gt 0 ]]; then failures+=("$4"); fi
+}
+
+# Shows why something failed: show_failure <name> <log file>. Of TAP what belongs to each failed test, else the log's end.
 show_failure() {
     say "FAILED: $1 (log: $2)"
     if grep -qa '^not ok ' "$2"; then
@@ -52,114 +88,115 @@ show_failure() {
     fi | sed 's/^/    /'
 }
 
+lines() { grep -ac "$1" "$2" || :; }
+
+# ---- what a job does (part, name and log are run_job's) ------------------------------------------
+# shellcheck disable=SC2154  # those three
+
+# Sums the TAP in the log of a job: tell_tap <exit code>. Who dies, leaks or runs nothing has failed, whatever it printed.
+tell_tap() {
+    local good bad skips
+    skips=$(lines '^ok .* # skip' "$log")
+    good=$(($(lines '^ok ' "$log") - skips))
+    bad=$(lines '^not ok ' "$log")
+    if [[ $bad -eq 0 && ($1 -ne 0 || $((good + skips)) -eq 0) ]]; then
+        say "ended with code $1 after $good passed tests" >>"$log"
+        bad=1
+    fi
+    if [[ $bad -gt 0 ]]; then show_failure "$part/$name" "$log"; fi
+    grep -a '^ok .* # skip' "$log" | sed 's/^ok [0-9]* /   skipped: /' || :
+    result "$good" "$bad" "$skips"
+}
+
+# One cmocka program: job_unit <variant>
+job_unit() {
+    local code=0
+    CMOCKA_MESSAGE_OUTPUT=TAP timeout --kill-after=5 "$unit_limit_s" "${unrandomised[@]}" ".build/$1/unit/$name" \
+        >"$log" 2>&1 </dev/null || code=$?
+    tell_tap "$code"
+}
+
+job_fuzz() {
+    # New inputs go to the first folder; the corpus in the tree is only read.
+    local work=$logs/fuzz/$name folders
+    folders=("$work")
+    if [[ -d tests/fuzz/corpus/${name#fuzz_} ]]; then folders+=("tests/fuzz/corpus/${name#fuzz_}"); fi
+    mkdir -p "$work"
+    if timeout --kill-after=5 $((fuzz_seconds + 60)) "${unrandomised[@]}" ".build/fuzz/fuzz/$name" \
+        -max_total_time="$fuzz_seconds" -timeout=5 -rss_limit_mb=1024 -artifact_prefix="$work-" -print_final_stats=1 \
+        "${folders[@]}" >"$log" 2>&1 </dev/null; then
+        result 1 0 0
+    else
+        show_failure "fuzz/$name" "$log"
+        result 0 1 0
+    fi
+}
+
+# One file of system tests: job_system <variant of the workers>
+job_system() {
+    local code=0 started=$SECONDS
+    SAN=$1 timeout --kill-after=30 "$system_limit_s" "${unrandomised[@]}" bats --formatter tap "tests/system/$name.bats" \
+        >"$log" 2>&1 </dev/null || code=$?
+    say "   $name: $(lines '^ok ' "$log") of $(sed -n 's/^1\.\.//p' "$log") in $((SECONDS - started)) s"
+    tell_tap "$code"
+}
+
+job_lint() {
+    local code=0
+    tests/lint.sh >"$log" 2>&1 || code=$?
+    tell_tap "$code"
+}
+
+# ---- parts ---------------------------------------------------------------------------------------
+
 build() {
-    local log=$logs/build-${1//[^a-z]/-}-${2//[^a-z]/-}.log
+    local log=$logs/build-${*//[^a-z]/-}.log
     if make --no-print-directory -j"$(nproc)" "$@" >"$log" 2>&1; then return; fi
-    count 0 1 "build of $*"
+    count 0 1 0 "build of $*"
     show_failure "build of $*" "$log"
     return 1
 }
 
-# Runs one cmocka program and sums what it tells in TAP: run_unit <part> <program>
-run_unit() {
-    local name=${2##*/} log code=0 good bad
-    log=$logs/$1/$name.log
-    CMOCKA_MESSAGE_OUTPUT=TAP timeout --kill-after=5 "$unit_limit_s" "${unrandomised[@]}" "$2" >"$log" 2>&1 </dev/null || code=$?
-    good=$(grep -ac '^ok ' "$log") || good=0
-    bad=$(grep -ac '^not ok ' "$log") || bad=0
-    # One that dies, leaks or runs nothing has failed, whatever it printed.
-    if [[ $bad -eq 0 && ($code -ne 0 || $good -eq 0) ]]; then
-        say "$name ended with code $code after $good passed tests" >>"$log"
-        bad=1
-    fi
-    count "$good" "$bad" "$1/$name"
-    if [[ $bad -gt 0 ]]; then show_failure "$1/$name" "$log"; fi
+# Prints the names of the files that match: names <suffix> <files...>
+names() {
+    local suffix=$1 file
+    shift
+    for file in "$@"; do basename -- "$file" "$suffix"; done
 }
 
-run_units() {
-    local part=$1 variant=$2 program
-    for program in tests/unit/test_*.c; do
-        program=$(basename -- "$program" .c)
-        if [[ $program != *"${PATTERN:-}"* || ($part == threads && $program != *_threads) ]]; then continue; fi
-        run_unit "$part" "./.build/$variant/unit/$program"
-    done
-}
-
-part_lint() {
-    local good bad
-    tests/lint.sh >"$logs/lint/lint.log" 2>&1 || : # what it found stands in its log
-    good=$(grep -ac '^ok ' "$logs/lint/lint.log") || good=0
-    bad=$(grep -ac '^not ok ' "$logs/lint/lint.log") || bad=0
-    if [[ $((good + bad)) -eq 0 ]]; then bad=1; fi
-    count "$good" "$bad" lint
-    if [[ $bad -gt 0 ]]; then show_failure lint "$logs/lint/lint.log"; fi
-}
+part_lint() { start_job lint lint job_lint; }
 
 part_unit() {
-    local san=${SAN:-address}
+    local name san=${SAN:-address}
     local -A variant=([address]=asan [thread]=tsan)
     build "SAN=$san" unit-build || return 0
-    run_units unit "${variant[$san]}"
+    for name in $(names .c tests/unit/test_*.c); do start_job unit "$name" job_unit "${variant[$san]}"; done
 }
 
 part_threads() {
+    local name
     build SAN=thread threads-build || return 0
-    run_units threads tsan
+    for name in $(names .c tests/unit/test_*_threads.c); do start_job threads "$name" job_unit tsan; done
 }
 
 part_fuzz() {
-    local program name log work corpus
+    local name
     build SAN=fuzz fuzz-build || return 0
-    for program in tests/fuzz/fuzz_*.c; do
-        name=$(basename -- "$program" .c)
-        if [[ $name != *"${PATTERN:-}"* ]]; then continue; fi
-        log=$logs/fuzz/$name.log
-        # New inputs go to the first folder; the corpus in the tree is only read.
-        work=$logs/fuzz/$name corpus=("$work")
-        if [[ -d tests/fuzz/corpus/${name#fuzz_} ]]; then corpus+=("tests/fuzz/corpus/${name#fuzz_}"); fi
-        mkdir -p "$work"
-        if timeout --kill-after=5 $((fuzz_seconds + 60)) "${unrandomised[@]}" ".build/fuzz/fuzz/$name" -max_total_time="$fuzz_seconds" -timeout=5 \
-            -rss_limit_mb=1024 -artifact_prefix="$work-" -print_final_stats=1 "${corpus[@]}" \
-            >"$log" 2>&1 </dev/null; then
-            count 1 0 ''
-        else
-            count 0 1 "fuzz/$name"
-            show_failure "fuzz/$name" "$log"
-        fi
-    done
-}
-
-# Runs one file of system tests: run_system <part> <file> <variant of the workers>
-run_system() {
-    local part=$1 file=$2 name log code=0 good bad started=$SECONDS
-    name=$(basename -- "$file" .bats)
-    if [[ $name != *"${PATTERN:-}"* ]]; then return; fi
-    log=$logs/$part/$name.log
-    SAN=$3 timeout --kill-after=30 "$bats_limit_s" "${unrandomised[@]}" bats --formatter tap "$file" >"$log" 2>&1 </dev/null || code=$?
-    skipped=$((skipped + $(grep -ac '^ok .* # skip' "$log" || :)))
-    good=$(grep -a '^ok ' "$log" | grep -avc ' # skip') || good=0
-    bad=$(grep -ac '^not ok ' "$log") || bad=0
-    if [[ $bad -eq 0 && $code -ne 0 ]]; then bad=1; fi
-    count "$good" "$bad" "$part/$name"
-    say "   $name: $good passed, $bad failed in $((SECONDS - started)) s"
-    if [[ $bad -gt 0 ]]; then show_failure "$part/$name" "$log"; fi
-    grep -a '^ok .* # skip' "$log" | sed 's/^ok [0-9]* /   skipped: /' || :
+    for name in $(names .c tests/fuzz/fuzz_*.c); do start_job fuzz "$name" job_fuzz; done
 }
 
 part_system() {
-    local file
-    build SAN= all tools || return 0
-    if [[ -n ${SAN:-} ]]; then build "SAN=$SAN" all || return 0; fi
-    for file in tests/system/*.bats; do
-        if [[ $file != */sanitized.bats ]]; then run_system system "$file" "${SAN:-}"; fi
-    done
+    local name
+    # sanitized.bats brings its own variant of the workers.
+    build SAN= all tools && build "SAN=${SAN:-address}" all || return 0
+    for name in $(names .bats tests/system/*.bats); do start_job system "$name" job_system "${SAN:-}"; done
 }
 
 part_sanitized() {
     local name
     build SAN= all tools && build SAN=address all && build SAN=thread all || return 0
-    for name in api bad_input sanitized; do run_system sanitized "tests/system/$name.bats" address; done
-    for name in concurrency sanitized; do run_system sanitized "tests/system/$name.bats" thread; done
+    for name in api bad_input; do start_job sanitized "$name" job_system address; done
+    start_job sanitized concurrency job_system thread
 }
 
 main() {
@@ -174,6 +211,7 @@ main() {
         started=$SECONDS before="$passed $failed"
         say "== $part"
         "part_$part"
+        finish_jobs
         say "   $((passed - ${before% *})) passed, $((failed - ${before#* })) failed in $((SECONDS - started)) s"
     done
     say ''

@@ -128,6 +128,7 @@ report_table() {
     say "  catalog    http://$reach:$PYGMY_PORT_CATALOG_A/ (A)  http://$reach:$PYGMY_PORT_CATALOG_B/ (B)"
     say "  order      http://$reach:$PYGMY_PORT_ORDER_A/ (A)  http://$reach:$PYGMY_PORT_ORDER_B/ (B)"
     say "  data       $PYGMY_STATE_DIR"
+    say "  secrets    $PYGMY_SECRETS_DIR"
     say "  logs       $PYGMY_LOG_DIR"
 }
 

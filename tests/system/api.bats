@@ -324,7 +324,7 @@ new_item() {
     http POST "$order_a/buy/$id" -H "Idempotency-Key: bought-$id"
     order=$(json .order.id)
     peer PUT "$order_b/update" "{\"item_id\":$id,\"quantity\":1}" -H "Idempotency-Key: bought-$id"
-    assert_equal "$code $(json .message)" "201 \"successfully updated order id $order\""
+    assert_equal "$code $(json .message)" "201 successfully updated order id $order"
     assert_equal "$(item_count "$id") $(order_count "$id")" '47 3'
     peer PUT "$order_b/update" "{\"item_id\":$id,\"quantity\":1}"
     assert_refused 400 key_required

@@ -155,8 +155,8 @@ header() {
     printf '%s' "${value#"${value%%[! ]*}"}"
 }
 
-# Prints a part of the last body, as JSON: json .item[0].count
-json() { jq -ce "$1" <<<"$body"; }
+# Prints a part of the last body, strings without their quotes: json .item[0].count
+json() { jq -cer "$1" <<<"$body"; }
 
 # ---- waiting and comparing -----------------------------------------------------------------------
 

@@ -189,13 +189,20 @@ copy_tree() {
 }
 
 @test "a port that is taken: the message names it, its owner and a way out; nothing is left running" {
-    mkdir "$store_dir/other"
-    chmod 0755 "$store_dir/other"
-    printf 'pid %s/pid; error_log %s/log; events {} http { access_log off; server { listen 127.0.0.1:%s; return 200 hello; } }\n' \
-        "$store_dir/other" "$store_dir/other" "$PYGMY_PORT_ORDER_A" >"$store_dir/other/conf"
-    PATH=$PATH:/usr/sbin nginx -p "$store_dir/other" -e "$store_dir/other/log" -c "$store_dir/other/conf" 3>&-
-    wait_until 5 test -s "$store_dir/other/pid"
-    other_nginx=$(cat "$store_dir/other/pid")
+    local other=$store_dir/other
+    mkdir "$other"
+    chmod 0755 "$other"
+    cat >"$other/conf" <<CONF
+pid $other/pid; error_log $other/log; events {}
+http {
+    access_log off; client_body_temp_path $other/1; proxy_temp_path $other/2; fastcgi_temp_path $other/3;
+    uwsgi_temp_path $other/4; scgi_temp_path $other/5;
+    server { listen 127.0.0.1:$PYGMY_PORT_ORDER_A; return 200 hello; }
+}
+CONF
+    PATH=$PATH:/usr/sbin nginx -p "$other" -e "$other/log" -c "$other/conf" 3>&-
+    wait_until 5 test -s "$other/pid"
+    other_nginx=$(cat "$other/pid")
     run store start
     assert_equal "$status" 4 "$output"
     assert_contains "$output" "port $PYGMY_PORT_ORDER_A, which order-A needs, is taken by process $other_nginx"

@@ -41,6 +41,7 @@ static inline void temporary_folder_write(const struct temporary_folder *folder,
 	char out[PATH_MAX])
 {
 	snprintf(out, PATH_MAX, "%s/%s", folder->path, name);
+	unlink(out); /* it may be there with a mode that lets nobody but root write it */
 	int fd = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) || fchmod(fd, mode) != 0 || close(fd) != 0)
 		abort();

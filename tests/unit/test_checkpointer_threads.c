@@ -70,7 +70,7 @@ static int64_t write_pages(struct frame *frame, int pages)
 static void test_without_it_the_log_grows(void **state)
 {
 	struct frame *frame = *state;
-	assert_true(write_pages(frame, 2 * CHECKPOINT_PAGES) >= 2 * CHECKPOINT_PAGES);
+	assert_true(write_pages(frame, CHECKPOINT_PAGES + 1000) >= CHECKPOINT_PAGES + 1000);
 }
 
 static void test_the_log_keeps_its_size(void **state)
@@ -86,7 +86,7 @@ static void test_without_a_turn_a_pause_suffices(void **state)
 {
 	struct frame *frame = *state;
 	start(frame, NULL);
-	for (int round = 0; round < 3; round++) {
+	for (int round = 0; round < 2; round++) {
 		struct database watcher;
 		write_pages(frame, CHECKPOINT_PAGES);
 		assert_int_equal(database_open(&watcher, frame->store.path, DATABASE_WRITE), PYGMY_OK);
@@ -95,7 +95,7 @@ static void test_without_a_turn_a_pause_suffices(void **state)
 				     in_wal == copied, FAR_MS));
 		database_close(&watcher);
 	}
-	assert_true(file_size(frame->wal_path) / PAGE_BYTES < 2 * CHECKPOINT_PAGES);
+	assert_true(file_size(frame->wal_path) / PAGE_BYTES < 3 * CHECKPOINT_PAGES / 2);
 }
 
 static void *read_much(void *context)
@@ -151,7 +151,7 @@ static void test_after_a_long_read_it_shrinks_in_use(void **state)
 	sql_run(&reader, "COMMIT");
 	database_close(&reader);
 	int64_t size = file_size(frame->wal_path) / PAGE_BYTES;
-	assert_true(write_pages(frame, PAGES_WRITTEN) < size + 3 * CHECKPOINT_PAGES);
+	assert_true(write_pages(frame, 3 * CHECKPOINT_PAGES) < size + 2 * CHECKPOINT_PAGES);
 }
 
 int main(void)

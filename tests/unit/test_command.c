@@ -173,18 +173,6 @@ static void test_the_largest_import(void **state)
 	free(items);
 }
 
-/* The bytes are written into logs: they may never change. */
-static void test_the_wire_format_stays(void **state)
-{
-	struct command_test *test = *state;
-	struct command buy = buy_of("buy/0/k", 3, 2);
-	buy.time_ms = 1000;
-	buy.base_index = 300;
-	struct slice bytes = command_encode(&buy, &test->arena);
-	assert_int_equal(bytes.len, 15);
-	assert_memory_equal(bytes.ptr, "\x01\x07" "buy/0/k" "\xd0\x0f" "\xac\x02" "\x06\x04", 15);
-}
-
 /* ---- limits ----------------------------------------------------------------------------------------- */
 
 static void test_keys_at_the_limit(void **state)
@@ -271,37 +259,6 @@ static void test_updates_and_deletes_at_the_limits(void **state)
 	struct command delete = delete_of("k", 1);
 	delete.item_delete.if_match = (struct slice){ test->key, ETAG_HEX_LEN + 1 };
 	assert_int_equal(recode(test, delete), COMMAND_MALFORMED);
-}
-
-/* Flags that no version gave a meaning, and an If-Match that is there but empty. */
-static void test_flags_without_meaning(void **state)
-{
-	struct command_test *test = *state;
-	static const char *const malformed[] = {
-		"\x03\x01k\x02\x01\x02\x10",          /* update with an unknown flag */
-		"\x03\x01k\x02\x01\x02\x09\x02\x02",  /* update, if-match cut off */
-		"\x04\x01k\x02\x01\x02\x01",          /* delete with the flag of an update */
-		"\x05\x01k\x02\x01\x02",              /* import: the last part of no first catalogue */
-		"\x05\x01k\x02\x01\x04",              /* import with an unknown flag */
-	};
-	struct command out;
-	for (size_t i = 0; i < sizeof malformed / sizeof malformed[0]; i++) {
-		struct slice bytes = slice_of(malformed[i]);
-		bytes.len++;          /* with the NUL: a length, count or number of 0 */
-		assert_int_equal(decode(test, bytes, &out), COMMAND_MALFORMED);
-	}
-	assert_int_equal(decode(test, SLICE_LITERAL("\x04\x01k\x02\x01\x02\x08\x00"), &out), COMMAND_MALFORMED);
-	assert_int_equal(decode(test, SLICE_LITERAL("\x04\x01k\x02\x01\x02\x00"), &out), COMMAND_OK);
-}
-
-static void test_unknown_types(void **state)
-{
-	struct command_test *test = *state;
-	struct command out;
-	assert_int_equal(decode(test, SLICE_LITERAL("\x00\x01k\x02\x01\x02\x02"), &out), COMMAND_MALFORMED);
-	assert_int_equal(decode(test, SLICE_LITERAL("\x06\x01k\x02\x01\x02\x02"), &out), COMMAND_UNKNOWN);
-	assert_int_equal(decode(test, SLICE_LITERAL("\xff\xff\x03"), &out), COMMAND_UNKNOWN);
-	assert_int_equal(decode(test, SLICE_EMPTY, &out), COMMAND_MALFORMED);
 }
 
 /* ---- any bytes -------------------------------------------------------------------------------------- */
@@ -402,13 +359,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_round_trip_of_all_shapes),
 		TEST(test_the_largest_import),
-		TEST(test_the_wire_format_stays),
 		TEST(test_keys_at_the_limit),
 		TEST(test_purchases_at_the_limits),
 		TEST(test_items_at_the_limits),
 		TEST(test_updates_and_deletes_at_the_limits),
-		TEST(test_flags_without_meaning),
-		TEST(test_unknown_types),
 		TEST(test_truncation_at_every_byte),
 		TEST(test_random_bytes),
 		TEST(test_no_memory),
