@@ -106,6 +106,7 @@ is_gone() {
 }
 
 # Prints the pids of everything that runs for this store's folder.
+# shellcheck disable=SC2062  # the pattern is read from a file
 store_processes() {
     local path pid
     {
@@ -113,8 +114,8 @@ store_processes() {
             if [[ $path/cwd -ef $PYGMY_RUN_DIR ]]; then printf '%s\n' "$path"; fi
         done
         # (Some of these files cannot be read, which makes grep fail. The pattern comes from a file, so that grep does not find itself.)
-        grep -lzxF --file=- /proc/[0-9]*/environ 2>/dev/null <<<"PYGMY_SUPERVISED_IN=$PYGMY_RUN_DIR" || :
-        grep -laF --file=- /proc/[0-9]*/cmdline 2>/dev/null <<<"-c $PYGMY_RUN_DIR/nginx.conf" || :
+        grep -lzxF -f - /proc/[0-9]*/environ 2>/dev/null <<<"PYGMY_SUPERVISED_IN=$PYGMY_RUN_DIR" || :
+        grep -laF -f - /proc/[0-9]*/cmdline 2>/dev/null <<<"-c $PYGMY_RUN_DIR/nginx.conf" || :
     } | cut -d / -f 3 | sort -un | while read -r pid; do is_gone "$pid" || printf '%s\n' "$pid"; done
 }
 
