@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154,SC2030,SC2031
+# shellcheck disable=SC2154,SC2030,SC2031,SC2086,SC2046
 # Requests that are wrong: each gets the right status and code in the envelope, and changes nothing.
 
 load helpers

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154,SC2030,SC2031,SC2034
+# shellcheck disable=SC2154,SC2030,SC2031,SC2034,SC2086,SC2046
 # The frontend's cache: what nginx answers alone, and that it never answers with something older than an acknowledged write.
 
 load helpers

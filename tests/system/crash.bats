@@ -76,7 +76,8 @@ assert_orders_are_there() {
     cat "$store_dir/report"
     assert_equal "$(report '[.failed_tries, .lost, .refused]')" '[{},0,0]'
     [[ $(report .acknowledged) -gt 200 ]]
-    assert_equal "$(sql 'SELECT id FROM orders ORDER BY id' | md5sum)" "$(cut -d ' ' -f 2 "$store_dir/acks" | sort -n | md5sum)" 'orders and acknowledgements differ'
+    assert_equal "$(sql 'SELECT id FROM orders' | sort | comm -3 - <(cut -d ' ' -f 2 "$store_dir/acks" | sort) | head -n 5)" '' \
+        'only an order (left), or only an acknowledgement (right)'
     assert_books_balance
 }
 

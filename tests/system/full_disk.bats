@@ -24,7 +24,7 @@ teardown() {
     local disk result=0
     shared_store_check || result=1
     for disk in "${disks[@]}"; do rm -f "$disk/fill"; done
-    BATS_TEST_COMPLETED=${BATS_TEST_COMPLETED:-} store_stop || result=1
+    store_stop || result=1
     for disk in "${disks[@]}"; do as_root umount "$disk" || result=1; done
     rm -rf -- "$store_dir"
     return "$result"

@@ -106,6 +106,7 @@ is_gone() {
 }
 
 # Prints the pids of everything that runs for this store's folder.
+# shellcheck disable=SC2062  # the pattern is read from a file
 store_processes() {
     local path pid
     {

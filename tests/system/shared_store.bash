@@ -145,7 +145,7 @@ raw() {
     exec {connection}<>"/dev/tcp/127.0.0.1/$1"
     # shellcheck disable=SC2059
     printf "$2" >"$store_dir/raw.request"
-    cat "$store_dir/raw.request" >&"$connection" 2>"$store_dir/raw.error" || : # refused before it was all read
+    cat "$store_dir/raw.request" 1>&"$connection" 2>"$store_dir/raw.error" || : # refused before it was all read
     # (Who closes before it has read everything resets the connection.)
     timeout "${3:-8}" cat <&"$connection" >"$store_dir/raw" 2>"$store_dir/raw.error" || grep -q reset "$store_dir/raw.error" || ended=${3:-no}
     exec {connection}>&-
