@@ -39,7 +39,8 @@ install_folder() {
     local owner user=$EUID
     [[ $EUID -ne 0 ]] || user=$(id -u "$PYGMY_USER")
     if [[ ! -e $1 ]]; then
-        (umask 022 && mkdir -p -- "$(dirname -- "$1")") || fail "$exit_failed" "cannot make the folder $1"
+        (umask 022 && mkdir -p -- "$(dirname -- "$1")" 2>/dev/null) ||
+            fail "$exit_failed" "cannot make the folder $1; PYGMY_STATE_DIR and PYGMY_RUN_DIR name others"
         mkdir -m 0700 -- "$1" 2>/dev/null || [[ -e $1 ]] || fail "$exit_failed" "cannot make the folder $1"
     fi
     [[ -d $1 && ! -L $1 ]] || fail "$exit_failed" "$1 is in the way: it is not a folder"
@@ -122,12 +123,14 @@ install_secrets() {
 }
 
 # Leaves the settings where the client in the copy and the client in the clone find them ($PYGMY_CLIENT_ENV), and the
-# path of the clone, by which a clone that was moved is known.
+# path of the clone, by which a clone that was moved is known. There are no secrets in them.
 install_settings() {
     settings_print | as_store tee -- "$app/etc/pygmy.env" >/dev/null
     printf '%s\n' "$clone" | as_store tee -- "$app/etc/clone" >/dev/null
+    umask 022
     mkdir -p -- "$(dirname -- "$PYGMY_CLIENT_ENV")"
     settings_print >"$PYGMY_CLIENT_ENV.$$"
+    umask 077
     mv -f -- "$PYGMY_CLIENT_ENV.$$" "$PYGMY_CLIENT_ENV"
 }
 
