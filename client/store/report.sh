@@ -19,6 +19,8 @@ report_port_holder() {
     local holder
     if [[ -n $2 ]]; then
         holder="process $2 ($(tr -d '\n' <"/proc/$2/comm"): $(report_command "$2"))"
+    elif [[ $EUID -eq 0 ]]; then
+        holder='a process that cannot be seen from here (in a container?)'
     else
         holder="a process of another user ('sudo ss -ltnp sport = :$1' names it)"
     fi
