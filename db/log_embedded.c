@@ -123,10 +123,12 @@ static enum pygmy_error read_log_id(struct database *database, char log_id[LOG_I
 	return error;
 }
 
+/* In turn, like every write: who only polls for SQLite's lock may wait for most of a second while others write without a pause. */
 static enum pygmy_error ensure_schema(struct log_embedded *log, char log_id[LOG_ID_TEXT_LEN + 1], bool *created)
 {
 	char fresh[LOG_ID_TEXT_LEN + 1];
 	new_log_id(fresh);
+	log->has_turn = writer_turn_begin(log->turn, TURN_WAIT_MS);
 	enum pygmy_error error = database_exec(&log->database, "BEGIN IMMEDIATE");
 	if (error == PYGMY_OK)
 		error = schema_ensure(&log->database, fresh, created);
@@ -134,7 +136,7 @@ static enum pygmy_error ensure_schema(struct log_embedded *log, char log_id[LOG_
 		error = read_log_id(&log->database, log_id);
 	if (error == PYGMY_OK)
 		error = database_exec(&log->database, "COMMIT");
-	database_rollback(&log->database);
+	cancel(&log->log);
 	return error;
 }
 
