@@ -8,7 +8,8 @@
  * Eras. A table learns from one log at a time. Whenever the log may have become another one (another log id, a position
  * that went back), a new era opens: it starts without revisions, floor and lease, and cache keys carry its number, so nothing
  * of the old era is served again. The answer that showed the change only opens the era; the lease comes from a question
- * asked inside it. So a push that the old era confirmed can't be missing from the new one.
+ * asked inside it. So a push that the old era confirmed can't be missing from the new one. (An answer to a request that began in
+ * the era before raises nothing: while a log is replaced, one reader may see an unacknowledged write sooner than others.)
  *
  * Memory model. One word each: revision of a slot, floor, position, lease. Each word is (era, value) in 64 bits and is only
  * ever raised, by compare-and-swap. What comes late from an older era therefore has no effect, in any order, and
