@@ -44,7 +44,8 @@ install_folder() {
         mkdir -m 0700 -- "$1" 2>/dev/null || [[ -e $1 ]] || fail "$exit_failed" "cannot make the folder $1"
     fi
     [[ -d $1 && ! -L $1 ]] || fail "$exit_failed" "$1 is in the way: it is not a folder"
-    [[ -e $1/$folder_mark || -z $(ls -A -- "$1") ]] ||
+    # Looked at in this order: the mark is what comes into it first.
+    [[ -z $(ls -A -- "$1") || -e $1/$folder_mark ]] ||
         fail "$exit_failed" "the folder $1 holds other things; name an empty or new one"
     owner=$(stat -c %u -- "$1")
     if [[ $owner -eq 0 && $EUID -eq 0 ]]; then

@@ -85,6 +85,16 @@ store_teardown() {
     rm -rf -- "$store_dir"
 }
 
+# Copies what a clone needs to start a store: copy_tree <folder>
+copy_tree() {
+    mkdir -p "$1/.build" "$1/db"
+    cp -r "$tree/client" "$tree/nginx" "$tree/Makefile" "$1/"
+    cp "$tree/db/catalogue.json" "$1/db/"
+    cp -r --parents "$(realpath --relative-to="$tree" "$tree/.build/release")" "$1/" 2>/dev/null ||
+        (cd "$tree" && cp -r --parents .build/release/bin .build/release/lib "$1/")
+    rm -rf "$1/.build/release/obj" "$1/.build/release/unit" "$1/.build/release/etc"
+}
+
 # Prints the pid of the supervisor (multiwatch, or the nginx master): supervisor_pid catalog-A
 supervisor_pid() { cut -d ' ' -f 1 "$PYGMY_RUN_DIR/$1.process"; }
 

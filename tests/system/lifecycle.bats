@@ -1,27 +1,13 @@
 #!/usr/bin/env bats
 # shellcheck disable=SC2154,SC2030,SC2031,SC2016,SC2153
-# Starting, stopping, repairing and forgetting a store: what client/store.sh promises.
+# Starting, stopping, showing and forgetting a store: what client/store.sh promises.
 
 load helpers
 
 setup() { store_setup; }
-teardown() {
-    if [[ -n ${other_nginx:-} ]]; then kill "$other_nginx"; fi
-    if [[ -n ${bystander:-} ]]; then kill "$bystander"; fi
-    store_teardown
-}
+teardown() { store_teardown; }
 
 records() { cat "$PYGMY_RUN_DIR"/*.process; }
-
-# Copies what a clone needs to start a store: copy_tree <folder>
-copy_tree() {
-    mkdir -p "$1/.build" "$1/db"
-    cp -r "$tree/client" "$tree/nginx" "$tree/Makefile" "$1/"
-    cp "$tree/db/catalogue.json" "$1/db/"
-    cp -r --parents "$(realpath --relative-to="$tree" "$tree/.build/release")" "$1/" 2>/dev/null ||
-        (cd "$tree" && cp -r --parents .build/release/bin .build/release/lib "$1/")
-    rm -rf "$1/.build/release/obj" "$1/.build/release/unit" "$1/.build/release/etc"
-}
 
 @test "start brings up four workers and nginx, and everything is ready" {
     run store_start
@@ -104,126 +90,6 @@ copy_tree() {
     assert_equal "$(jq -r '.status, (.processes[] | select(.name == "order-A") | .state)' <<<"$output" | tr '\n' ' ')" 'degraded unready '
 }
 
-@test "a worker that is killed comes back by itself, and status counts it" {
-    store_start
-    local before
-    before=$(worker_pid order-B)
-    kill_worker order-B
-    answers_again() { http GET "$order_b/readyz" && [[ $code == 200 ]]; }
-    wait_until 5 answers_again
-    [[ $(worker_pid order-B) != "$before" ]]
-    assert_equal "$(store status --json | jq '.processes[] | select(.name == "order-B") | .restarts')" 1
-}
-
-@test "start repairs a store whose supervisor and nginx master were killed" {
-    store_start
-    local orphan
-    orphan=$(worker_pid catalog-A)
-    kill -9 "$(supervisor_pid catalog-A)" "$(supervisor_pid nginx)"
-    run store status --json
-    assert_equal "$status" 1 "$output"
-    assert_equal "$(jq -r '.processes[] | select(.name == "catalog-A") | .state' <<<"$output")" orphaned
-    run store start
-    assert_equal "$status" 0 "$output"
-    assert_contains "$output" "whole again"
-    is_gone "$orphan"
-    run store status
-    assert_equal "$status" 0 "$output"
-    assert_equal "$(store_processes | xargs -n 1 ps -o comm= -p | grep -c '^catalog$')" 2
-}
-
-@test "start replaces a worker that runs but does not answer" {
-    store_start
-    local frozen
-    frozen=$(worker_pid order-A)
-    kill -STOP "$frozen"
-    run store start
-    assert_equal "$status" 0 "$output"
-    is_gone "$frozen"
-    http GET "$order_a/readyz"
-    assert_equal "$code" 200
-}
-
-@test "stop ends an orphan whose supervisor was killed, also without a record" {
-    store_start
-    kill -9 "$(supervisor_pid order-A)" "$(supervisor_pid catalog-B)"
-    rm "$PYGMY_RUN_DIR/order-A.process"
-    store_stop
-    assert_equal "$(store_processes)" ''
-}
-
-@test "a run folder that was deleted under a running store does not keep it from starting or stopping" {
-    store_start
-    rm -rf "$PYGMY_RUN_DIR"
-    run store start
-    assert_equal "$status" 0 "$output"
-    http GET "$catalog_a/readyz"
-    assert_equal "$code" 200
-    rm -rf "$PYGMY_RUN_DIR"
-    store_stop
-    wait_until 5 no_store_processes
-}
-
-@test "a process that has a pid of ours by chance is not touched" {
-    store_start
-    sleep 300 3>&- &
-    bystander=$!
-    store_stop
-    printf '%s %s %s 0\n' "$bystander" 1 "$(cat /proc/sys/kernel/random/boot_id)" >"$PYGMY_RUN_DIR/order-A.process"
-    printf '%s %s %s 0\n' "$bystander" "$(awk '{print $22}' "/proc/$bystander/stat")" another-boot >"$PYGMY_RUN_DIR/nginx.process"
-    store_stop
-    store_start
-    store_stop
-    run is_gone "$bystander"
-    assert_equal "$status" 1
-}
-
-@test "two starts at once are one start" {
-    store start >"$store_dir/first" 2>&1 3>&- &
-    local first=$!
-    run store start
-    assert_equal "$status" 0 "$output"
-    wait "$first"
-    assert_equal "$(store_processes | xargs -n 1 ps -o comm= -p | grep -cE '^(catalog|order)$')" 4
-    assert_contains "$output$(cat "$store_dir/first")" "runs already"
-}
-
-@test "a port that is taken: the message names it, its owner and a way out; nothing is left running" {
-    local other=$store_dir/other
-    mkdir "$other"
-    chmod 0755 "$other"
-    cat >"$other/conf" <<CONF
-pid $other/pid; error_log $other/log; events {}
-http {
-    access_log off; client_body_temp_path $other/1; proxy_temp_path $other/2; fastcgi_temp_path $other/3;
-    uwsgi_temp_path $other/4; scgi_temp_path $other/5;
-    server { listen 127.0.0.1:$PYGMY_PORT_ORDER_A; return 200 hello; }
-}
-CONF
-    PATH=$PATH:/usr/sbin nginx -p "$other" -e "$other/log" -c "$other/conf" 3>&-
-    wait_until 5 test -s "$other/pid"
-    other_nginx=$(cat "$other/pid")
-    run store start
-    assert_equal "$status" 4 "$output"
-    assert_contains "$output" "port $PYGMY_PORT_ORDER_A, which order-A needs, is taken by process $other_nginx"
-    assert_contains "$output" "nginx"
-    assert_contains "$output" "PYGMY_PORT_FRONTEND="
-    no_store_processes
-    # With another port both run side by side.
-    export PYGMY_PORT_ORDER_A=$((PYGMY_PORT_ORDER_B + 1))
-    store start
-    kill -0 "$other_nginx"
-    assert_equal "$(curl -s "http://127.0.0.1:$((PYGMY_PORT_ORDER_B - 1))/")" hello
-}
-
-@test "a port taken by another Pygmy store: the message says so" {
-    store_start
-    PYGMY_STATE_DIR=$store_dir/second PYGMY_RUN_DIR=$store_dir/second-run run store start
-    assert_equal "$status" 4 "$output"
-    assert_contains "$output" "another Pygmy store, process $(supervisor_pid nginx)"
-    assert_equal "$(store status --json | jq -r .status)" up
-}
-
 @test "new settings restart the store with them" {
     store_start
     local old=$PYGMY_PORT_FRONTEND
@@ -246,109 +112,6 @@ CONF
     assert_equal "$status" 0 "$output"
     assert_contains "$output" "The program is new"
     cmp "$tree/db/catalogue.json" "$PYGMY_STATE_DIR/app/catalogue.json"
-}
-
-@test "a worker that cannot start: the end of its log is shown and everything is stopped again" {
-    printf 'not a catalogue' >"$store_dir/broken.json"
-    chmod 0644 "$store_dir/broken.json"
-    PYGMY_CATALOGUE=$store_dir/broken.json run store start
-    assert_equal "$status" 1 "$output"
-    assert_contains "$output" "catalog-"
-    assert_contains "$output" "end of $PYGMY_STATE_DIR/logs/catalog-"
-    no_store_processes
-    store_start
-}
-
-@test "a clone path with spaces, unreadable for others, works" {
-    copy_tree "$store_dir/a clone (of mine)"
-    chmod 0700 "$store_dir/a clone (of mine)"
-    tree="$store_dir/a clone (of mine)"
-    store_start
-    http GET "$catalog_a/readyz"
-    assert_equal "$code" 200
-    assert_equal "$(make --no-print-directory -C "$tree" status | head -n 1)" "Pygmy store: up"
-    make --no-print-directory -C "$tree" stop
-    no_store_processes
-}
-
-@test "a clone that was moved still finds its store" {
-    copy_tree "$store_dir/before"
-    tree=$store_dir/before
-    # The default folders, below a home of our own: they depend on the path of the clone.
-    unset PYGMY_STATE_DIR PYGMY_RUN_DIR PYGMY_CLIENT_ENV
-    as_owner() { env HOME="$store_dir/home" XDG_STATE_HOME= "$@"; }
-    mkdir -m 0777 "$store_dir/home"
-    as_owner "$tree/client/store.sh" start 3>&-
-    local state
-    state=$(as_owner "$tree/client/store.sh" env | sed -n 's/^PYGMY_STATE_DIR="\(.*\)"$/\1/p')
-    mv "$store_dir/before" "$store_dir/after"
-    tree=$store_dir/after
-    assert_equal "$(as_owner "$tree/client/store.sh" status --json | jq -r '.status, .state_dir' | tr '\n' ' ')" "up $state "
-    as_owner "$tree/client/store.sh" reset
-    [[ ! -e $state ]]
-}
-
-@test "folders, sockets and secrets are private, whatever the umask" {
-    (umask 0 && store_start)
-    assert_equal "$(stat -c %a "$PYGMY_STATE_DIR" "$PYGMY_RUN_DIR" | sort -u)" 700
-    assert_equal "$(find "$PYGMY_STATE_DIR/secrets" -type f -printf '%f %m %s\n' | sort | tr '\n' ' ')" 'admin.token 600 65 peer.token 600 65 '
-    assert_equal "$(find "$PYGMY_RUN_DIR" -type s -name '[co]*.sock' | wc -l)" 4
-    assert_equal "$(find "$PYGMY_RUN_DIR" -type s ! -perm 0600)" ''
-    assert_equal "$(find "$PYGMY_STATE_DIR" "$PYGMY_RUN_DIR" ! -type l -perm /0022)" ''
-}
-
-@test "no secret reaches a log, a configuration file or a command line" {
-    store_start
-    local token
-    curl -s -o /dev/null -X PUT -H "Authorization: Bearer $(admin_token)" -H 'Content-Type: application/json' -d '{"cost":10}' "$catalog_a/item/1"
-    curl -s -o /dev/null -X PUT -H "Authorization: Bearer wrong" -H 'Content-Type: application/json' -d '{"cost":10}' "$catalog_a/item/1"
-    for token in "$(admin_token)" "$(peer_token)"; do
-        [[ ${#token} -eq 64 ]]
-        assert_equal "$(grep -rlF "$token" "$PYGMY_STATE_DIR" "$PYGMY_RUN_DIR" "$PYGMY_CLIENT_ENV" | grep -v '/secrets/')" ''
-        assert_equal "$(store_processes | while read -r pid; do grep -lF "$token" "/proc/$pid/cmdline" "/proc/$pid/environ"; done)" ''
-    done
-}
-
-@test "started by root, nothing of the store runs as root" {
-    [[ $EUID -eq 0 ]] || skip "needs root"
-    store_start
-    local users
-    users=$(store_processes | xargs -n 1 ps -o user= -p | sort | uniq -c | awk '{print $2}')
-    assert_equal "$users" pygmy
-    [[ $(store_processes | wc -l) -ge 10 ]]
-    assert_equal "$(find "$PYGMY_STATE_DIR" "$PYGMY_RUN_DIR" -user root)" ''
-}
-
-@test "an ordinary user starts, uses and stops a store without root" {
-    [[ $EUID -eq 0 ]] || skip "the whole file runs as an ordinary user"
-    copy_tree "$store_dir/clone"
-    mkdir "$store_dir/home"
-    chown -R nobody:nogroup "$store_dir/clone" "$store_dir/home"
-    as_nobody() {
-        (cd "$store_dir/clone" && setpriv --reuid=nobody --regid=nogroup --clear-groups env -i PATH=/usr/bin:/bin HOME="$store_dir/home" \
-            PYGMY_PORT_FRONTEND="$PYGMY_PORT_FRONTEND" PYGMY_PORT_CATALOG_A="$PYGMY_PORT_CATALOG_A" \
-            PYGMY_PORT_CATALOG_B="$PYGMY_PORT_CATALOG_B" PYGMY_PORT_ORDER_A="$PYGMY_PORT_ORDER_A" \
-            PYGMY_PORT_ORDER_B="$PYGMY_PORT_ORDER_B" "$@" 3>&- </dev/null)
-    }
-    run as_nobody client/store.sh start
-    assert_equal "$status" 0 "$output"
-    run as_nobody .build/release/bin/pygmy buy 1
-    assert_equal "$status" 0 "$output"
-    assert_equal "$(as_nobody client/store.sh status --json | jq -r .status)" up
-    as_nobody client/store.sh stop
-    as_nobody client/store.sh reset
-    assert_equal "$(find "$store_dir/home/.local/state/pygmy" -mindepth 1)" ''
-}
-
-@test "a folder that holds other things is neither used nor deleted" {
-    mkdir "$PYGMY_STATE_DIR"
-    echo precious >"$PYGMY_STATE_DIR/thesis"
-    [[ $EUID -ne 0 ]] || chown -R pygmy:pygmy "$PYGMY_STATE_DIR"
-    run store start
-    assert_equal "$status" 1 "$output"
-    assert_contains "$output" "holds other things"
-    run store reset
-    assert_equal "$(cat "$PYGMY_STATE_DIR/thesis")" precious
 }
 
 @test "wrong words and wrong settings are told as such" {
