@@ -20,8 +20,11 @@ shared_store_names() { export frontend catalog_a catalog_b order_a order_b; }
 # After each test: no worker may have reported a sanitizer's finding or died unasked. A test that kills says so: expect_deaths.
 # The end of the logs explains a failure.
 shared_store_check() {
+    local log
     if [[ -z ${BATS_TEST_COMPLETED:-} ]]; then
-        (cd "$PYGMY_STATE_DIR/logs" && grep -hE ' (error|warning) |\[(warn|error|crit|alert|emerg)\]|^Child' -- *.log | tail -n 12) || :
+        for log in "$PYGMY_STATE_DIR"/logs/*.log; do
+            grep -aE ' (error|warning) |\[(warn|error|crit|alert|emerg)\]|^Child|exited' -- "$log" | tail -n 6 | cut -c 1-300 | sed "s/^/${log##*/}: /"
+        done
     fi
     assert_clean_logs
 }
