@@ -24,9 +24,6 @@ void coherence_table_ask(const struct coherence_table *, int64_t, struct coheren
 int coherence_table_answer(struct coherence_table *, const struct coherence_question *, struct slice);
 void pygmy_module_attach(struct coherence_table *, int64_t, const char *);
 void coherence_table_status(const struct coherence_table *, int64_t, int64_t, struct coherence_status *);
-int getppid(void);
-int getpid(void);
-int kill(int, int);
 int chmod(const char *, unsigned int);
 ]]
 
@@ -40,7 +37,6 @@ local ASK_ROUNDS_MAX = 4              -- each opened era needs a question of its
 local ASK_DEADLINE_MS = 900
 local TICK_S = 0.1
 local TEXT_MAX_BYTES = 1024 * 1024
-local SIGQUIT = 3
 
 local _M = {}
 local lib, table_, lease_ms, run_dir
@@ -160,15 +156,9 @@ local function renew()
 end
 
 local busy = false
-local master
 
 local function tick(premature)
 	if premature then
-		return
-	end
-	-- A worker that outlives its master would keep the ports.
-	if C.getppid() ~= master then
-		C.kill(C.getpid(), SIGQUIT)
 		return
 	end
 	if busy or not lib.coherence_table_claim(table_, lib.coherence_clock_ms(), RENEW_MS) then
@@ -185,7 +175,6 @@ local function tick(premature)
 end
 
 function _M.init_worker()
-	master = C.getppid()
 	C.chmod(run_dir .. "/frontend.sock", 384)     -- 0600; nginx makes sockets 0666
 	assert(ngx.timer.every(TICK_S, tick))
 	assert(ngx.timer.at(0, tick))

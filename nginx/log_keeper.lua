@@ -14,7 +14,7 @@ int kill(int, int);
 
 local MAX_BYTES = 16 * 1024 * 1024
 local KEPT = 3
-local INTERVAL_S = 5
+local INTERVAL_S = 1                   -- a log outgrows its limit by what is written in this time
 local SIGUSR1 = 10
 
 local _M = {}

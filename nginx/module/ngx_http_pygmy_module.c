@@ -21,6 +21,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <sys/prctl.h>
 
 #include "nginx/cache_key.h"
 #include "nginx/cache_space.h"
@@ -352,8 +353,19 @@ static ngx_int_t look_into_memory(ngx_http_request_t *r)
 	return NGX_DECLINED;
 }
 
+/* Who outlives a killed master would keep its ports, and nobody could start nginx anew. Holds for the cache's processes, too. */
+static void end_with_master(void)
+{
+	if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_HELPER)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGQUIT);
+	if (getppid() != ngx_parent)
+		raise(SIGQUIT);
+}
+
 static ngx_int_t start_worker(ngx_cycle_t *cycle)
 {
+	end_with_master();
 	memory = hit_memory_create();
 	if (memory == NULL)
 		ngx_log_error(NGX_LOG_WARN, cycle->log, 0, "no memory to keep answers in: they come from files");
