@@ -120,7 +120,7 @@ assert_orders_are_there() {
         kill -9 $pids
         wait "$load"
         cat "$store_dir/report"
-        wait_until 5 no_store_processes
+        wait_until 5 no_store_processes || { ps -o pid,ppid,stat,args -p "$(store_processes | paste -sd ,)" && echo "killed: $pids" && return 1; }
         assert_equal "$(report '.acknowledged + .lost')" 6000 'the kill came too late, or something was refused'
         [[ $(report .lost) -gt 0 ]]
         store_start

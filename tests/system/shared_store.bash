@@ -20,8 +20,11 @@ shared_store_names() { export frontend catalog_a catalog_b order_a order_b; }
 # After each test: no worker may have reported a sanitizer's finding or died unasked. A test that kills says so: expect_deaths.
 # The end of the logs explains a failure.
 shared_store_check() {
+    local log
     if [[ -z ${BATS_TEST_COMPLETED:-} ]]; then
-        (cd "$PYGMY_STATE_DIR/logs" && grep -hE ' (error|warning) |\[(warn|error|crit|alert|emerg)\]|^Child' -- *.log | tail -n 12) || :
+        for log in "$PYGMY_STATE_DIR"/logs/*.log; do
+            grep -aE ' (error|warning) |\[(warn|error|crit|alert|emerg)\]|^Child|exited' -- "$log" | tail -n 6 | cut -c 1-300 | sed "s/^/${log##*/}: /"
+        done
     fi
     assert_clean_logs
 }
@@ -45,6 +48,9 @@ assert_clean_logs() {
         grep -hE -A 25 'Sanitizer|runtime error:' "$found" | head -n 60
         return 1
     fi
+    # A test may kill; nobody may crash.
+    found=$(grep -HE 'exited on signal (4|6|7|8|11)' "$PYGMY_STATE_DIR"/logs/*.log 2>/dev/null) || :
+    assert_equal "$found" '' 'nginx crashed' || return
     if [[ -e $store_dir/deaths_expected ]]; then return 0; fi
     found=$(grep -HE '^Child\[[0-9]+\] died|worker process [0-9]+ exited on signal' "$PYGMY_STATE_DIR"/logs/*.log 2>/dev/null) || :
     assert_equal "$found" '' 'a process died'
