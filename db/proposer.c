@@ -47,7 +47,15 @@ struct proposer {
 	struct pusher *pusher;
 	struct replica_stats *stats;
 	struct arena arena;           /* the leader's */
+	/*
+	 * Proposals that are not in use. They are freed only with the proposer, because a leader wakes the members of its batch after
+	 * it has given the mutex back (woken under it, each would run into it at once), and by then one may be somebody else's already:
+	 * that somebody then looks once more and goes on waiting.
+	 */
+	struct proposal *spare;
 };
+
+static void proposal_destroy(struct proposal *proposal);
 
 enum pygmy_error proposer_create(struct log *log, struct pusher *pusher, struct replica_stats *stats, struct proposer **out)
 {
@@ -70,6 +78,11 @@ void proposer_destroy(struct proposer *proposer)
 {
 	if (proposer == NULL)
 		return;
+	while (proposer->spare != NULL) {
+		struct proposal *next = proposer->spare->next;
+		proposal_destroy(proposer->spare);
+		proposer->spare = next;
+	}
 	arena_close(&proposer->arena);
 	pthread_condattr_destroy(&proposer->monotonic);
 	pthread_mutex_destroy(&proposer->mutex);
@@ -92,18 +105,43 @@ static void proposal_destroy(struct proposal *proposal)
 	free(proposal);
 }
 
+/* With the mutex held. */
+static void proposal_give_back(struct proposer *proposer, struct proposal *proposal)
+{
+	arena_reset(&proposal->arena);
+	proposal->next = proposer->spare;
+	proposer->spare = proposal;
+}
+
+static struct proposal *take_spare(struct proposer *proposer)
+{
+	pthread_mutex_lock(&proposer->mutex);
+	struct proposal *proposal = proposer->spare;
+	if (proposal != NULL)
+		proposer->spare = proposal->next;
+	pthread_mutex_unlock(&proposer->mutex);
+	return proposal;
+}
+
 static struct proposal *proposal_create(struct proposer *proposer, const struct command *command)
 {
-	struct proposal *proposal = calloc(1, sizeof *proposal);
-	if (proposal == NULL)
-		return NULL;
-	pthread_cond_init(&proposal->wake, &proposer->monotonic);
-	arena_init(&proposal->arena, PROPOSAL_ARENA_BYTES);
-	if (!command_encode_parts(command, &proposal->arena, &proposal->encoded)) {
-		proposal_destroy(proposal);
-		return NULL;
+	struct proposal *proposal = take_spare(proposer);
+	if (proposal == NULL) {
+		proposal = calloc(1, sizeof *proposal);
+		if (proposal == NULL)
+			return NULL;
+		pthread_cond_init(&proposal->wake, &proposer->monotonic);
+		arena_init(&proposal->arena, PROPOSAL_ARENA_BYTES);
 	}
-	return proposal;
+	proposal->next = NULL;
+	proposal->state = PROPOSAL_QUEUED;
+	proposal->result = (struct result){ .error = PYGMY_OK };
+	if (command_encode_parts(command, &proposal->arena, &proposal->encoded))
+		return proposal;
+	pthread_mutex_lock(&proposer->mutex);
+	proposal_give_back(proposer, proposal);
+	pthread_mutex_unlock(&proposer->mutex);
+	return NULL;
 }
 
 static void enqueue(struct proposer *proposer, struct proposal *proposal)
@@ -212,19 +250,25 @@ static void commit_batch(struct proposer *proposer, struct batch *batch)
 	pthread_mutex_lock(&proposer->mutex);
 }
 
-static void finish_batch(struct batch *batch)
+/* With the mutex held, which is given back while the members are woken. */
+static void finish_batch(struct proposer *proposer, struct batch *batch)
 {
+	size_t done = 0;
 	for (size_t i = 0; i < batch->count; i++) {
 		struct proposal *proposal = batch->members[i];
 		if (proposal->state == PROPOSAL_ABANDONED) {
-			proposal_destroy(proposal);
+			proposal_give_back(proposer, proposal);
 			continue;
 		}
 		proposal->error = batch->error;
 		proposal->result = batch->results[i];
 		proposal->state = PROPOSAL_DONE;
-		pthread_cond_signal(&proposal->wake);
+		batch->members[done++] = proposal;
 	}
+	pthread_mutex_unlock(&proposer->mutex);
+	for (size_t i = 0; i < done; i++)
+		pthread_cond_signal(&batch->members[i]->wake);
+	pthread_mutex_lock(&proposer->mutex);
 }
 
 /* With the mutex held: leads one batch from the queue to its answers. False without memory. */
@@ -243,7 +287,7 @@ static bool lead(struct proposer *proposer)
 		pusher_confirm(proposer->pusher, batch->results, batch->count, batch->committed_ms);
 		pthread_mutex_lock(&proposer->mutex);
 	}
-	finish_batch(batch);
+	finish_batch(proposer, batch);
 	free(batch);
 	return true;
 }
@@ -310,13 +354,13 @@ enum pygmy_error proposer_propose(struct proposer *proposer, const struct comman
 		atomic_fetch_add(&proposer->stats->proposals_waiting, 1);
 		error = queue_and_wait(proposer, proposal, deadline_ms, &ours);
 		atomic_fetch_sub(&proposer->stats->proposals_waiting, 1);
+		if (ours) {
+			*out = proposal->result;
+			proposal_give_back(proposer, proposal);
+		}
 		pthread_mutex_unlock(&proposer->mutex);
 	}
 	if (error != PYGMY_OK)
 		atomic_fetch_add(&proposer->stats->proposals_failed, 1);
-	if (ours) {
-		*out = proposal->result;
-		proposal_destroy(proposal);
-	}
 	return error;
 }
