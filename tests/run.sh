@@ -28,6 +28,9 @@ readonly fuzz_seconds=${FUZZ_SECONDS:-3} jobs_max=${TEST_JOBS:-2}
 passed=0 failed=0 skipped=0
 failures=()
 declare -A running=()
+# Ctrl-C: no further file is started, and those that run are waited for, so that they end the stores that they started.
+interrupted=no
+trap 'interrupted=yes && say "Waiting for the test files that run to clean up"' INT TERM
 
 say() { printf '%s\n' "$*"; }
 
@@ -46,6 +49,7 @@ start_job() {
     shift 2
     if [[ $name != *"${PATTERN:-}"* ]]; then return; fi
     while [[ ${#running[@]} -ge $jobs_max ]]; do finish_job; done
+    if [[ $interrupted == yes ]]; then return; fi
     run_job "$part" "$name" "$@" >"$logs/$part/$name.out" 2>&1 &
     running[$!]=$part/$name
 }
@@ -62,7 +66,7 @@ result() { say "RESULT $1 $2 $3"; }
 # Waits for one job, shows what it said, and sums. One that tells no outcome has failed.
 finish_job() {
     local pid='' name good bad skips
-    wait -n -p pid "${!running[@]}" || : # its outcome stands in its output
+    wait -n -p pid "${!running[@]}" || [[ -n ${pid:-} ]] || return 0 # (its outcome stands in its output; no pid: interrupted)
     name=${running[$pid]}
     unset "running[$pid]"
     grep -av '^RESULT ' "$logs/$name.out" || :
@@ -212,6 +216,7 @@ main() {
         mkdir -p "$logs/$part"
     done
     for part in "${parts[@]}"; do
+        if [[ $interrupted == yes ]]; then break; fi
         started=$SECONDS before="$passed $failed"
         say "== $part"
         "part_$part"
@@ -222,6 +227,7 @@ main() {
     if [[ $skipped -gt 0 ]]; then say "$skipped skipped (see above)"; fi
     for part in "${failures[@]}"; do say "failed: $part"; done
     say "Logs are in $PWD/$logs"
+    if [[ $interrupted == yes ]]; then say "interrupted" && exit 130; fi
     say "$passed passed, $failed failed"
     [[ $failed -eq 0 && $passed -gt 0 ]]
 }
