@@ -113,7 +113,7 @@ test-fresh: ## try make run and make test on a fresh Debian in a chroot (root, n
 
 bench: ## measure the store; prints a table, writes CSV and plots
 	@client/deps.sh bench
-	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= all tools
 	@tests/bench/bench.sh
 
 deps: ## install the packages that run and test need

@@ -57,6 +57,7 @@ bench_store_start
 bench_memory >"$BENCH_DIR/memory.txt"
 bench_stock 1 1000000000
 bench_baseline_start
+SYNC_BEFORE_US=$(.build/release/tools/sync_cost "$BENCH_HOME")
 echo "Seven books, $BENCH_ROUNDS rounds of $BENCH_SECONDS s:"
 measure small
 echo "Loading $BENCH_ITEMS items and $BENCH_ORDERS orders ..."
@@ -66,6 +67,7 @@ measure large
 ROUND=1 run_wrk large-lookup-cached-spread 64 lookup.lua "$FRONTEND_URL" 10000
 ROUND=1 run_wrk large-lookup-uncached-spread 64 lookup.lua "$FRONTEND_URL" "$BENCH_ITEMS" strict
 ROUND=1 run_wrk large-buy-16-spread 16 buy.lua "$FRONTEND_URL" "$BENCH_ITEMS"
+SYNC_AFTER_US=$(.build/release/tools/sync_cost "$BENCH_HOME")
 bench_check_books
 print_table | tee "$BENCH_DIR/table.txt"
 draw_plots

@@ -28,7 +28,8 @@ print_table() {
   row large-lookup-cached-spread "lookup, cached, 10000 items" large-lookup-cached ''
   row large-lookup-uncached-spread "lookup, uncached, all items" large-lookup-uncached ''
   row large-buy-16-spread "durable buy, all items, 16 connections" large-buy-16 ''
-  printf '\nimport of %s items: %s ms   ready after start (installing included): %s ms   memory after start (PSS): %s KiB, goal < 61440\n' \
+  printf '\none sync of this disk, behind a commit of one purchase: %s us before, %s us after the rounds above\n' "$SYNC_BEFORE_US" "$SYNC_AFTER_US"
+  printf 'import of %s items: %s ms   ready after start (installing included): %s ms   memory after start (PSS): %s KiB, goal < 61440\n' \
     "$BENCH_ITEMS" "$IMPORT_MS" "$READY_MS" "$(awk '{ sum += $2 } END { print sum }' "$BENCH_DIR/memory.txt")"
 }
 
