@@ -8,7 +8,7 @@ row() {
   p99=$(median_of "$1" 5)
   ratio=$(ratio_of "$1" "$3")
   printf '%-42s %10.0f %10.0f %10.0f   %6s of %-22s %s\n' "$2" "$rate" "$median" "$p99" "${ratio:-}" "$3" "$4"
-  printf '"%s",%s,%s,%s,%s,%s\n' "$2" "$rate" "$median" "$p99" "${ratio:-}" "$3" >>"$BENCH_DIR/summary.csv"
+  printf '%s,%s,%s,%s,%s,%s\n' "$1" "$rate" "$median" "$p99" "${ratio:-}" "$3" >>"$BENCH_DIR/summary.csv"
 }
 
 print_table() {
@@ -40,15 +40,16 @@ draw_plots() {
 set terminal $format size 1000,560 $([ "$format" = svg ] && echo 'dynamic background "white"')
 set output '$BENCH_DIR/throughput.$format'
 set datafile separator ','
-set title 'Requests per second (median of the rounds)'
+set title 'Requests per second, median of the rounds (small: seven books, large: with all items and orders)'
 set style data histograms
+set style histogram clustered gap 0.5
+set rmargin 6
 set style fill solid 0.8 border -1
-set boxwidth 0.8
 set logscale y
 set yrange [100:*]
 set ylabel 'requests/s'
 set grid ytics
-set xtics rotate by -25 font ',9'
+set xtics rotate by -30 font ',10'
 unset key
 plot '$BENCH_DIR/summary.csv' using 2:xtic(1) every ::1 linecolor rgb '#4477aa'
 set output '$BENCH_DIR/latency.$format'
