@@ -34,7 +34,8 @@ static bool next_tag(struct slice *rest, struct slice *opaque, bool *weak)
 	return true;
 }
 
-bool if_none_match_names(struct slice header, const char tag[ETAG_HEX_LEN + 1])
+/* Whether the list of tags is `*` or has this one, and is well-formed. */
+static bool list_names(struct slice header, const char tag[ETAG_HEX_LEN + 1], bool weak_too)
 {
 	if (header.len == 0 || header.len > IF_NONE_MATCH_MAX_BYTES)
 		return false;
@@ -46,9 +47,19 @@ bool if_none_match_names(struct slice header, const char tag[ETAG_HEX_LEN + 1])
 		bool weak;
 		if (!next_tag(&header, &opaque, &weak))
 			return false;
-		found = found || slice_equal(opaque, (struct slice){ tag, ETAG_HEX_LEN });
+		found = found || ((weak_too || !weak) && slice_equal(opaque, (struct slice){ tag, ETAG_HEX_LEN }));
 	}
 	return found;
+}
+
+bool if_none_match_names(struct slice header, const char tag[ETAG_HEX_LEN + 1])
+{
+	return list_names(header, tag, true);
+}
+
+bool if_match_allows(struct slice header, const char tag[ETAG_HEX_LEN + 1])
+{
+	return header.ptr == NULL || list_names(header, tag, false);
 }
 
 static bool is_own_form(struct slice opaque)

@@ -14,6 +14,12 @@
 bool if_none_match_names(struct slice header, const char tag[ETAG_HEX_LEN + 1]);
 
 /*
+ * Whether If-Match lets a read with this tag be answered: it is not there, is `*`, or names the tag. Compares strongly. A header that
+ * is not well-formed names nothing.
+ */
+bool if_match_allows(struct slice header, const char tag[ETAG_HEX_LEN + 1]);
+
+/*
  * If-Match as commands carry it: the tag without quotes, `*`, or empty without the header. A weak tag, or one that is not of
  * the store's form, can't match: PRECONDITION_FAILED. Errors also: INVALID_HEADER (malformed, or more than one tag).
  */

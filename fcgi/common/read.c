@@ -43,7 +43,13 @@ bool read_depends_on(struct exchange *exchange, struct reader *reader, uint32_t 
 static void compare_tag(struct exchange *exchange)
 {
 	struct answer *answer = &exchange->answer;
-	if (answer->status != 200 || !if_none_match_names(exchange->request.if_none_match, answer->etag))
+	if (answer->status != 200)
+		return;
+	if (!if_match_allows(exchange->request.if_match, answer->etag)) {
+		exchange_fail(exchange, PYGMY_PRECONDITION_FAILED, NULL);
+		return;
+	}
+	if (!if_none_match_names(exchange->request.if_none_match, answer->etag))
 		return;
 	exchange_drop_body(exchange);
 	answer->status = 304;

@@ -19,7 +19,7 @@ struct reader *read_begin(struct exchange *exchange);
  */
 bool read_depends_on(struct exchange *exchange, struct reader *reader, uint32_t slot);
 
-/* Gives a complete 200 answer its tag, or makes it a 304 when the client has that one. */
+/* Gives a complete 200 answer its tag, or makes it a 304 when the client has that one, a 412 when If-Match does not fit. */
 void read_tag_item(struct exchange *exchange, const struct item *item);
 void read_tag_body(struct exchange *exchange);
 

@@ -5,7 +5,7 @@
  *
  *     pygmy_coherent lookup|search;     in a location: which resource its requests are about
  *     $pygmy_key        the cache key; empty: go past the cache (no lease, not canonical, or the client asks for a position
- *                       or for the newest)
+ *                       or for the newest, or sends If-Match)
  *     $pygmy_tag        the tag of a request that goes past the cache; empty when it is about no resource
  *     $pygmy_cache_status  as nginx's $upstream_cache_status, but HIT also for answers from this worker's memory
  *     $pygmy_no_store   "1" when the answer must not be stored, because the cache's disk is nearly full (nginx would break off
@@ -76,10 +76,14 @@ static ngx_table_elt_t *find_header(ngx_list_t *list, const char *name, size_t l
 
 #define FIND_HEADER(list, name) find_header((list), (name), sizeof(name) - 1)
 
-/* Whether the client asks for what the cache can't promise. */
+/*
+ * Whether the client asks for what the cache can't promise, or has a condition that nginx would refuse with 412: that breaks off the
+ * filling of the cache and the connection, and If-Unmodified-Since has no meaning here (RFC 9110, section 13.1.4).
+ */
 static bool asks_for_more(ngx_http_request_t *r)
 {
-	return FIND_HEADER(&r->headers_in.headers, "X-Pygmy-Min-Revision") != NULL
+	return r->headers_in.if_match != NULL || r->headers_in.if_unmodified_since != NULL
+	       || FIND_HEADER(&r->headers_in.headers, "X-Pygmy-Min-Revision") != NULL
 	       || FIND_HEADER(&r->headers_in.headers, "X-Pygmy-Consistency") != NULL;
 }
 

@@ -115,6 +115,25 @@ new_item() {
     assert_answer 200 "{\"item\":[$book7],$success"
 }
 
+@test "If-Match on a read: 412 when it does not fit, on a connection that stays" {
+    local url tag
+    for url in "$frontend/lookup?id=5" "$frontend/search?topic=never+asked+for" "$catalog_b/item/5" "$catalog_a/item"; do
+        # Twice in one connection, first when nothing is cached yet.
+        run -0 curl -sS -o /dev/null -w '%{http_code} %{num_connects} ' -H 'If-Match: "x"' "$url" --next -sS -o /dev/null \
+            -w '%{http_code} %{num_connects}' -H 'If-Match: "x"' "$url"
+        assert_equal "$output" '412 1 412 0' "$url"
+        http GET "$url"
+        tag=$(header ETag)
+        http GET "$url" -H "If-Match: \"x\", $tag"
+        assert_equal "$code" 200 "$url"
+        http GET "$url" -H "If-Match: $tag" -H "If-None-Match: $tag"
+        assert_equal "$code" 304 "$url"
+        # Without a date of the last change this one is to be ignored.
+        http GET "$url" -H 'If-Unmodified-Since: Sat, 01 Jan 2000 00:00:00 GMT'
+        assert_equal "$code" 200 "$url"
+    done
+}
+
 @test "buy: by query, by path, by JSON, on the frontend and both order workers" {
     local id order before
     new_item 100

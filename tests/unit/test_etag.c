@@ -34,6 +34,18 @@ static void if_none_match(void **state)
 	assert_false(names(","));
 }
 
+static void if_match_of_reads(void **state)
+{
+	(void)state;
+	static const char *const FIT[] = { "*", "\"" TAG "\"", "\"x\", \"" TAG "\"" };
+	static const char *const DO_NOT_FIT[] = { "", "\"x\"", "W/\"" TAG "\"", TAG, "\"" TAG "\", x" };
+	assert_true(if_match_allows(SLICE_EMPTY, TAG));
+	for (size_t i = 0; i < sizeof FIT / sizeof FIT[0]; i++)
+		assert_true(if_match_allows(slice_of(FIT[i]), TAG));
+	for (size_t i = 0; i < sizeof DO_NOT_FIT / sizeof DO_NOT_FIT[0]; i++)
+		assert_false(if_match_allows(slice_of(DO_NOT_FIT[i]), TAG));
+}
+
 static void if_match(void **state)
 {
 	(void)state;
@@ -59,6 +71,7 @@ static void if_match(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(if_none_match), cmocka_unit_test(if_match) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(if_none_match), cmocka_unit_test(if_match_of_reads),
+		cmocka_unit_test(if_match) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
