@@ -114,6 +114,19 @@ strict_reads() {
     wait
 }
 
+@test "a worker that hangs costs a purchase one try, and none is made twice" {
+    local frozen before
+    before=$(sql "SELECT count(*) FROM orders")
+    frozen=$(worker_pid order-A)
+    kill -STOP "$frozen"
+    for _ in 1 2 3; do
+        curl -sS -o /dev/null -w '%{http_code}\n' -X POST "$frontend/buy?id=2"
+    done >"$store_dir/codes"
+    kill -CONT "$frozen"
+    assert_equal "$(sort "$store_dir/codes" | uniq -c | tr -s ' ')" ' 3 200'
+    assert_equal "$(sql "SELECT count(*) FROM orders")" "$((before + 3))"
+}
+
 @test "a worker that hangs costs a read one try, since the next one goes to the other" {
     local frozen
     # Tries that failed mix up whose turn it is.

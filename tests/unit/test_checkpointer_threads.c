@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include <time.h>
+
 #include "db/checkpointer.h"
 #include "db/monotonic.h"
 #include "db/reader.h"
@@ -11,7 +13,6 @@
 #define PAGE_BYTES 4096
 #define FAR_MS 20000
 /* Several times what starts a checkpoint; without one the log would have all of it. */
-#define PAGES_WRITTEN (4 * CHECKPOINT_PAGES)
 
 struct frame {
 	struct bare_store store;
@@ -53,6 +54,7 @@ static void start(struct frame *frame, struct writer_turn *turn)
 /* Writes pages in transactions of 100, taking turns as the log does. Returns how many pages the WAL had at most. */
 static int64_t write_pages(struct frame *frame, int pages)
 {
+	const struct timespec between_batches = { 0, 1000000 };
 	int64_t largest = 0;
 	for (int done = 0; done < pages; done += 100) {
 		bool has_turn = writer_turn_begin(frame->turn, 500);
@@ -60,6 +62,8 @@ static int64_t write_pages(struct frame *frame, int pages)
 			" INSERT OR REPLACE INTO ballast SELECT i, printf('%3500d', random()) FROM n; COMMIT");
 		if (has_turn)
 			writer_turn_end(frame->turn);
+		/* A proposer, too, is away from the turn for a while between two batches: it pushes, and answers. */
+		nanosleep(&between_batches, NULL);
 		int64_t size = file_size(frame->wal_path) / PAGE_BYTES;
 		largest = size > largest ? size : largest;
 	}
@@ -76,7 +80,8 @@ static void test_the_log_keeps_its_size(void **state)
 {
 	struct frame *frame = *state;
 	start(frame, frame->turn);
-	assert_in_range(write_pages(frame, PAGES_WRITTEN), CHECKPOINT_PAGES, 3 * CHECKPOINT_PAGES);
+	/* How far it gets before the checkpoint is done depends on the machine; it must not get near the end. */
+	assert_in_range(write_pages(frame, 8 * CHECKPOINT_PAGES), CHECKPOINT_PAGES, 5 * CHECKPOINT_PAGES);
 	assert_int_equal(sql_number(&frame->store.database, "SELECT count(*) FROM ballast"), 100);
 }
 
@@ -131,11 +136,11 @@ static void test_readers_do_not_make_it_grow(void **state)
 	start(frame, frame->turn);
 	assert_int_equal(pthread_create(&reader, NULL, read_on_and_on, frame), 0);
 	assert_true(WAIT_FOR(atomic_load(&frame->reads) > 0, FAR_MS));
-	int64_t largest = write_pages(frame, PAGES_WRITTEN);
+	int64_t largest = write_pages(frame, 8 * CHECKPOINT_PAGES);
 	atomic_store(&frame->stop, true);
 	assert_int_equal(pthread_join(reader, NULL), 0);
 	assert_int_equal(atomic_load(&frame->wrong), 0);
-	assert_in_range(largest, CHECKPOINT_PAGES, 3 * CHECKPOINT_PAGES);
+	assert_in_range(largest, CHECKPOINT_PAGES, 5 * CHECKPOINT_PAGES);
 }
 
 /* A reader that stays keeps the log from being emptied; when it ends, the next checkpoints make up for it. */
