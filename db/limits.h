@@ -61,7 +61,7 @@
 #define OPEN_SILENCE_MS 1000                      /* a starting worker answers nobody while it opens the replica, this long */
 #define OPEN_RETRY_MS 500                         /* between tries to open a replica that does not open; doubled each time */
 #define OPEN_RETRY_MAX_MS 8000
-#define REQUEST_DEADLINE_MS 4000                  /* of a worker; nginx waits longer, so that ours is the answer */
+#define REQUEST_DEADLINE_MS 4000                  /* of a worker; nginx waits longer, but on the frontend: fastcgi.conf, frontend.conf */
 #define MIN_REVISION_WAIT_MS 1000
 #define LEASE_DEFAULT_MS 2000                     /* T of the coherence protocol */
 #define LEASE_RENEW_MS 250
