@@ -24,6 +24,9 @@
 	X(16, KEY_TOO_OLD, "key_too_old", 409, "The request waited too long to be applied; send it again with a new key.") \
 	X(17, CATALOGUE_NOT_EMPTY, "catalogue_not_empty", 409, "The first catalogue was already loaded.") \
 	X(18, IDS_EXHAUSTED, "ids_exhausted", 409, "The largest item id is taken: give the new item an id by an import.") \
+	X(19, MEMBER_NOT_FOUND, "member_not_found", 404, "The cluster has no member with this name.") \
+	X(20, MEMBERS_EXHAUSTED, "members_exhausted", 409, "The cluster has as many members as it can have.") \
+	X(21, LAST_MEMBER, "last_member", 409, "The last member can not be removed.") \
 	/* what the worker refuses */ \
 	X(30, MISSING_PARAMETER, "missing_parameter", 400, "A required parameter is missing.") \
 	X(31, EMPTY_PARAMETER, "empty_parameter", 400, "A parameter is empty.") \
@@ -58,7 +61,10 @@
 	X(78, NOT_READY, "not_ready", 503, "This replica is not ready.") \
 	X(79, BUSY, "busy", 503, "The database was busy for too long: nothing was changed.") \
 	X(80, INCOMPATIBLE, "incompatible", 503, "The database was written by a newer version.") \
-	X(81, STOPPING, "stopping", 503, "This worker is stopping.")
+	X(81, STOPPING, "stopping", 503, "This worker is stopping.") \
+	X(82, NO_QUORUM, "no_quorum", 503, "The majority of the log's servers can't be reached: nothing was changed. Reads go on.") \
+	X(83, LOG_FULL, "log_full", 503, "The log's servers have no space left: nothing was changed. It is being freed.") \
+	X(84, OTHER_LOG, "other_log", 503, "The database belongs to another log.")
 
 enum pygmy_error {
 #define X(value, name, code, http, text) PYGMY_##name = (value),

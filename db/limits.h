@@ -36,6 +36,13 @@
 #define CHANGES_RING_ENTRIES 4096                 /* entries for which "what changed since" is answered exactly */
 #define SLOTS_PER_RESULT_MAX 8                    /* past it everything counts as changed: see result.h */
 
+/* The cluster */
+#define AUDIT_ROWS_MAX 10000                      /* of items and of orders each, hashed by one audit */
+#define AUDIT_ROWS 2000
+#define APPLY_GROUP_ENTRIES 64                    /* applied in one transaction while catching up */
+#define APPLY_GROUP_BYTES (4 * 1024 * 1024)
+#define WALK_BACK_MAX 64                          /* missing values that are re-read one by one; past it the watch starts again */
+
 /* Coherence */
 #define SLOT_COUNT 65536
 #define CHANGES_LINE_SLOTS_MAX 1024
@@ -63,6 +70,7 @@
 #define OPEN_RETRY_MAX_MS 8000
 #define REQUEST_DEADLINE_MS 4000                  /* of a worker; nginx waits longer, but on the frontend: fastcgi.conf, frontend.conf */
 #define MIN_REVISION_WAIT_MS 1000
+#define CLUSTER_WRITE_MS 900                      /* a write's deadline in a cluster: two replicas fit into 2 s */
 #define LEASE_DEFAULT_MS 2000                     /* T of the coherence protocol */
 #define LEASE_RENEW_MS 250
 

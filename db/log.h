@@ -13,6 +13,13 @@
 
 struct log;
 
+/* How fresh a read must be. */
+struct read_terms {
+	uint64_t min_revision;        /* at least this position */
+	bool strict;                  /* as new as the log's end when it was asked */
+	bool stale_allowed;           /* rather an old answer, which says how old, than none */
+};
+
 struct log_operations {
 	/*
 	 * Gets ready to append, so that a batch is taken as late as possible (more waiters share it). Blocks for at most
@@ -31,6 +38,15 @@ struct log_operations {
 
 	/* The last index that this process knows to be applied; behind begin at least the log's end at that time. Any thread. */
 	uint64_t (*applied_index)(struct log *log);
+
+	/*
+	 * Waits until a read that begins now shows what terms ask for, at most until deadline_ms (monotonic). *stale_ms is the age that
+	 * the answer may have: 0 for a fresh one, else terms allowed it. Any thread. Errors: BEHIND, NOT_READY.
+	 */
+	enum pygmy_error (*await)(struct log *log, const struct read_terms *terms, int64_t deadline_ms, int64_t *stale_ms);
+
+	/* Why no request can be served, or PYGMY_OK; why (may be NULL) is set to a static sentence. Cheap, any thread. */
+	enum pygmy_error (*ready)(struct log *log, const char **why);
 
 	void (*close)(struct log *log);
 };

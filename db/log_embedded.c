@@ -97,7 +97,24 @@ static void close_log(struct log *base)
 	free(log);
 }
 
-static const struct log_operations operations = { begin, append, cancel, applied_index, close_log };
+/* Every read of the file is as new as the log's end; a position that is not there now is no position of this log. */
+static enum pygmy_error await_position(struct log *base, const struct read_terms *terms, int64_t deadline_ms, int64_t *stale_ms)
+{
+	(void)base;
+	(void)terms;
+	(void)deadline_ms;
+	*stale_ms = 0;
+	return PYGMY_OK;
+}
+
+static enum pygmy_error ready(struct log *base, const char **why)
+{
+	(void)base;
+	(void)why;
+	return PYGMY_OK;
+}
+
+static const struct log_operations operations = { begin, append, cancel, applied_index, await_position, ready, close_log };
 
 /* ---- opening ---------------------------------------------------------------------------------------- */
 

@@ -44,6 +44,7 @@ struct reader {
 	struct database database;
 	uint64_t revision;
 	uint64_t floor;
+	int64_t stale_ms;
 	bool catalogue_loaded;
 	sqlite3_stmt *item_statement; /* whose row the caller still looks at, or NULL */
 };
@@ -176,7 +177,7 @@ static enum pygmy_error read_position(struct reader *reader)
 	return error;
 }
 
-enum pygmy_error reader_pool_begin(struct reader_pool *pool, struct reader **out)
+enum pygmy_error reader_pool_begin(struct reader_pool *pool, int64_t stale_ms, struct reader **out)
 {
 	struct reader *reader;
 	enum pygmy_error error = pool_take(pool, &reader);
@@ -190,6 +191,7 @@ enum pygmy_error reader_pool_begin(struct reader_pool *pool, struct reader **out
 		pool_discard(pool, reader);
 		return error;
 	}
+	reader->stale_ms = stale_ms;
 	*out = reader;
 	return PYGMY_OK;
 }
@@ -214,6 +216,11 @@ void reader_end(struct reader *reader)
 uint64_t reader_revision(const struct reader *reader)
 {
 	return reader->revision;
+}
+
+int64_t reader_stale_ms(const struct reader *reader)
+{
+	return reader->stale_ms;
 }
 
 bool reader_catalogue_loaded(const struct reader *reader)

@@ -16,8 +16,8 @@ enum pygmy_error reader_pool_create(const char *path, int max, const char *log_i
 /* No reader may be out. NULL is allowed. */
 void reader_pool_destroy(struct reader_pool *pool);
 
-/* Begins a read transaction at the newest position of the file. Errors: BUSY (all connections are in use), STORAGE_*. */
-enum pygmy_error reader_pool_begin(struct reader_pool *pool, struct reader **out);
+/* Begins a read transaction at the newest position of the file, which may be stale_ms behind the store. Errors: BUSY (all connections are in use), STORAGE_*. */
+enum pygmy_error reader_pool_begin(struct reader_pool *pool, int64_t stale_ms, struct reader **out);
 
 /* Whether the first catalogue is loaded at the reader's position. */
 bool reader_catalogue_loaded(const struct reader *reader);

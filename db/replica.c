@@ -13,6 +13,8 @@
 #include "db/reader.h"
 
 struct replica {
+	const struct cluster_config *cluster; /* NULL: embedded */
+	struct node_state *node_state;
 	struct log *log;
 	struct pusher *pusher;
 	struct proposer *proposer;
@@ -89,16 +91,14 @@ struct replica_stats *replica_stats(struct replica *replica)
 	return &replica->stats;
 }
 
-/*
- * In the embedded store every read is as new as the log's end, so strict asks for nothing more, and there is nothing to
- * wait for: a position that is not there now is no position of this log.
- */
-enum pygmy_error reader_begin(struct replica *replica, uint64_t min_revision, bool strict, int64_t deadline_ms, struct reader **out)
+enum pygmy_error reader_begin(struct replica *replica, const struct read_terms *terms, int64_t deadline_ms, struct reader **out)
 {
-	(void)strict;
-	(void)deadline_ms;
-	enum pygmy_error error = reader_pool_begin(replica->readers, out);
-	if (error == PYGMY_OK && reader_revision(*out) < min_revision) {
+	int64_t stale_ms = 0;
+	*out = NULL;
+	enum pygmy_error error = replica->log->operations->await(replica->log, terms, deadline_ms, &stale_ms);
+	if (error == PYGMY_OK)
+		error = reader_pool_begin(replica->readers, stale_ms, out);
+	if (error == PYGMY_OK && reader_revision(*out) < terms->min_revision) {
 		reader_end(*out);
 		*out = NULL;
 		error = PYGMY_BEHIND;
@@ -116,11 +116,25 @@ void replica_stop_proposals(struct replica *replica)
 	proposer_stop(replica->proposer);
 }
 
-enum pygmy_error replica_ready(struct replica *replica)
+enum pygmy_error replica_ready(struct replica *replica, const char **why)
 {
 	struct reader *reader;
-	enum pygmy_error error = reader_pool_begin(replica->readers, &reader);
+	if (why != NULL)
+		*why = NULL;
+	enum pygmy_error error = replica->log->operations->ready(replica->log, why);
+	if (error == PYGMY_OK)
+		error = reader_pool_begin(replica->readers, 0, &reader);
 	if (error == PYGMY_OK)
 		reader_end(reader);
 	return error;
+}
+
+const struct cluster_config *replica_cluster(const struct replica *replica)
+{
+	return replica->cluster;
+}
+
+struct node_state *replica_node_state(struct replica *replica)
+{
+	return replica->node_state;
 }

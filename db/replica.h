@@ -10,7 +10,10 @@
 #include <stdint.h>
 
 #include "db/changes.h"
+#include "db/cluster.h"
 #include "db/command.h"
+#include "db/log.h"
+#include "db/member.h"
 #include "db/result.h"
 #include "db/stats.h"
 
@@ -23,6 +26,7 @@ struct replica_config {
 	const char *frontends;        /* push targets, `unix:/path` or `http://host:port`, space separated; "" for none */
 	int lease_ms;                 /* T */
 	int reader_max;               /* read connections = threads that read at the same time */
+	const struct cluster_config *cluster;   /* NULL: the embedded store; else must outlive the replica, and db_path is that of cluster */
 };
 
 /* How the store was found when it was opened. */
@@ -50,14 +54,16 @@ struct replica_stats *replica_stats(struct replica *replica);
 /* ---- reads ----------------------------------------------------------------------------------------- */
 
 /*
- * Begins a read transaction at a position of at least min_revision (0: any), waiting for it until deadline_ms (monotonic).
- * strict: as new as the log's end when this was called (embedded: every read is).
+ * Begins a read transaction that shows what terms ask for, waiting for it until deadline_ms (monotonic).
  * The reader belongs to the calling thread and must be ended by it. Errors: BEHIND, NOT_READY, STORAGE_*, BUSY, STOPPING.
  */
-enum pygmy_error reader_begin(struct replica *replica, uint64_t min_revision, bool strict, int64_t deadline_ms, struct reader **out);
+enum pygmy_error reader_begin(struct replica *replica, const struct read_terms *terms, int64_t deadline_ms, struct reader **out);
 void reader_end(struct reader *reader);
 
 uint64_t reader_revision(const struct reader *reader);
+
+/* How many milliseconds the answer may be behind the store; 0: it is fresh. */
+int64_t reader_stale_ms(const struct reader *reader);
 
 /* The last revision at which the slot changed, 0 for never. Errors: STORAGE_*. */
 enum pygmy_error reader_slot_changed(struct reader *reader, uint32_t slot, uint64_t *revision);
@@ -94,6 +100,23 @@ struct reader_counts {
 };
 enum pygmy_error reader_counts(struct reader *reader, struct reader_counts *out);
 
+/* What is remembered of one of the last CHANGES_RING_ENTRIES entries. Errors: STORAGE_*, NOT_READY (not remembered). */
+struct reader_entry {
+	uint8_t chain[CHAIN_BYTES];   /* behind this entry */
+	uint64_t mod_revision;        /* of etcd; 0 in the embedded store */
+	uint64_t log_bytes;           /* of all entries up to this one, since the log began or the snapshot's count */
+};
+enum pygmy_error reader_entry(struct reader *reader, uint64_t index, struct reader_entry *out);
+
+/* The configured members of the cluster, by name; *count <= MEMBERS_MAX. None in the embedded store. Errors: STORAGE_*. */
+struct configured_member {
+	char name[NODE_NAME_MAX_BYTES + 1];
+	char catalog_url[NODE_URL_MAX_BYTES + 1];     /* http://address:port of its catalog and order workers */
+	char order_url[NODE_URL_MAX_BYTES + 1];
+	uint64_t since;               /* index of the entry that made it one */
+};
+enum pygmy_error reader_members(struct reader *reader, struct configured_member *members, size_t *count);
+
 /* ---- writes ---------------------------------------------------------------------------------------- */
 
 /*
@@ -107,7 +130,13 @@ enum pygmy_error replica_propose(struct replica *replica, const struct command *
 /* From now on proposals are refused with STOPPING; those that wait are finished. */
 void replica_stop_proposals(struct replica *replica);
 
-/* Why it is not ready, or PYGMY_OK. Cheap. */
-enum pygmy_error replica_ready(struct replica *replica);
+/* Why it is not ready, or PYGMY_OK; why (may be NULL) is set to a static sentence for people, or NULL. Cheap. */
+enum pygmy_error replica_ready(struct replica *replica, const char **why);
+
+/* ---- the cluster ------------------------------------------------------------------------------------- */
+
+/* NULL in the embedded store. */
+const struct cluster_config *replica_cluster(const struct replica *replica);
+struct node_state *replica_node_state(struct replica *replica);
 
 #endif

@@ -38,7 +38,7 @@ static void run_checks(const struct exchange *exchange, struct check checks[CHEC
 		open_error = PYGMY_NOT_READY;
 	bool log_fails = worker->app->logs_transactions && atomic_load(&worker->transactions.last_errno) != 0;
 	checks[0] = (struct check){ "database", replica != NULL ? PYGMY_OK : open_error, true };
-	checks[1] = (struct check){ "replica", replica != NULL ? replica_ready(replica) : PYGMY_NOT_READY, true };
+	checks[1] = (struct check){ "replica", replica != NULL ? replica_ready(replica, NULL) : PYGMY_NOT_READY, true };
 	checks[2] = (struct check){ "running", atomic_load(&worker->stopping) ? PYGMY_STOPPING : PYGMY_OK, true };
 	checks[3] = (struct check){ "transaction_log", log_fails ? PYGMY_STORAGE_FAILED : PYGMY_OK, false };
 }
@@ -110,7 +110,7 @@ static void put_int_member(struct writer *out, const char *name, int64_t value)
 static bool get_counts(struct replica *replica, struct reader_counts *counts)
 {
 	struct reader *reader = NULL;
-	if (replica == NULL || reader_begin(replica, 0, false, monotonic_ms() + MIN_REVISION_WAIT_MS, &reader) != PYGMY_OK)
+	if (replica == NULL || reader_begin(replica, &(struct read_terms){ 0 }, monotonic_ms() + MIN_REVISION_WAIT_MS, &reader) != PYGMY_OK)
 		return false;
 	bool good = reader_counts(reader, counts) == PYGMY_OK;
 	reader_end(reader);
@@ -144,7 +144,7 @@ static void put_worker(struct exchange *exchange)
 	put_int_member(out, "pid", getpid());
 	if (replica != NULL)
 		put_int_member(out, "proposals_waiting", (int64_t)atomic_load(&replica_stats(replica)->proposals_waiting));
-	writer_put_text(out, replica != NULL && replica_ready(replica) == PYGMY_OK ? "\"ready\":true," : "\"ready\":false,");
+	writer_put_text(out, replica != NULL && replica_ready(replica, NULL) == PYGMY_OK ? "\"ready\":true," : "\"ready\":false,");
 	put_int_member(out, "requests", (int64_t)answers);
 	put_int_member(out, "restarts", (int64_t)worker->lifecycle.starts - 1);
 	if (counted)
@@ -196,7 +196,7 @@ static void put_replica(struct writer *out, struct replica *replica)
 	put_histogram(out, "pygmy_commit_batch_commands", "Commands per commit.", &stats->batch_commands);
 	put_histogram(out, "pygmy_commit_seconds", "Duration of commits.", &stats->commit_seconds);
 	put_histogram(out, "pygmy_push_seconds", "Duration of pushes.", &stats->push_seconds);
-	if (reader_begin(replica, 0, false, monotonic_ms() + MIN_REVISION_WAIT_MS, &reader) == PYGMY_OK) {
+	if (reader_begin(replica, &(struct read_terms){ 0 }, monotonic_ms() + MIN_REVISION_WAIT_MS, &reader) == PYGMY_OK) {
 		metrics_write_value(out, "pygmy_replica_revision", "gauge", "Position in the log that reads see.", (double)reader_revision(reader));
 		reader_end(reader);
 	}
@@ -209,7 +209,7 @@ static void metrics(struct exchange *exchange)
 	struct replica *replica = replica_of(exchange);
 	metrics_write_http(&worker->metrics, worker->routes, worker->route_count, out);
 	metrics_write_value(out, "pygmy_ready", "gauge", "1 when the worker is ready.",
-		replica != NULL && replica_ready(replica) == PYGMY_OK ? 1 : 0);
+		replica != NULL && replica_ready(replica, NULL) == PYGMY_OK ? 1 : 0);
 	metrics_write_value(out, "pygmy_worker_crashes_total", "counter", "Runs of this worker that ended in a crash.",
 		(double)worker->lifecycle.crashes);
 	metrics_write_value(out, "pygmy_worker_starts_total", "counter", "Starts of this worker.", (double)worker->lifecycle.starts);

@@ -9,14 +9,14 @@ struct reader *read_begin(struct exchange *exchange)
 	struct replica *replica = atomic_load_explicit(&exchange->worker->replica, memory_order_acquire);
 	struct refusal refusal;
 	struct reader *reader = NULL;
-	uint64_t min_revision;
-	bool strict;
-	if (!request_min_revision(&exchange->request, &min_revision, &refusal) || !request_is_strict(&exchange->request, &strict, &refusal)) {
+	struct read_terms terms = { 0 };
+	if (!request_min_revision(&exchange->request, &terms.min_revision, &refusal) ||
+	    !request_is_strict(&exchange->request, &terms.strict, &refusal)) {
 		exchange_refuse(exchange, &refusal);
 		return NULL;
 	}
 	int64_t deadline_ms = exchange->started_us / 1000 + MIN_REVISION_WAIT_MS;
-	enum pygmy_error error = reader_begin(replica, min_revision, strict, deadline_ms, &reader);
+	enum pygmy_error error = reader_begin(replica, &terms, deadline_ms, &reader);
 	if (error != PYGMY_OK) {
 		exchange_fail(exchange, error, NULL);
 		return NULL;

@@ -128,7 +128,7 @@ static inline uint64_t fake_applied_index(struct log *base)
 	return applied;
 }
 
-static const struct log_operations fake_operations = { fake_begin, fake_append, fake_cancel, fake_applied_index, NULL };
+static const struct log_operations fake_operations = { .begin = fake_begin, .append = fake_append, .cancel = fake_cancel, .applied_index = fake_applied_index };
 
 /* ---- the test's frame ------------------------------------------------------------------------------- */
 

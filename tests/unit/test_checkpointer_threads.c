@@ -114,7 +114,7 @@ static void *read_on_and_on(void *context)
 		return NULL;
 	}
 	for (int i = 0; !atomic_load(&frame->stop); i = 1 - i) {
-		if (reader_pool_begin(pool, &readers[i]) != PYGMY_OK || reader_counts(readers[i], &counts) != PYGMY_OK)
+		if (reader_pool_begin(pool, 0, &readers[i]) != PYGMY_OK || reader_counts(readers[i], &counts) != PYGMY_OK)
 			atomic_fetch_add(&frame->wrong, 1);
 		if (readers[1 - i] != NULL)
 			reader_end(readers[1 - i]);

@@ -174,7 +174,7 @@ static void test_opening_and_reading_without_memory(void **state)
 		arm(nth);
 		enum pygmy_error error = replica_open(&config, &replica);
 		if (error == PYGMY_OK)
-			error = reader_begin(replica, 0, false, 0, &reader);
+			error = reader_begin(replica, &(struct read_terms){ 0 }, 0, &reader);
 		if (error == PYGMY_OK)
 			error = reader_item(reader, 1, &item);
 		struck = disarm();

@@ -34,7 +34,7 @@ static int teardown(void **state)
 static struct reader *begin(struct frame *frame)
 {
 	struct reader *reader;
-	assert_int_equal(reader_pool_begin(frame->pool, &reader), PYGMY_OK);
+	assert_int_equal(reader_pool_begin(frame->pool, 0, &reader), PYGMY_OK);
 	return reader;
 }
 
@@ -259,7 +259,7 @@ static void test_the_pool_has_an_end(void **state)
 	struct reader *readers[3], *none;
 	for (int i = 0; i < 3; i++)
 		readers[i] = begin(frame);
-	assert_int_equal(reader_pool_begin(frame->pool, &none), PYGMY_BUSY);
+	assert_int_equal(reader_pool_begin(frame->pool, 0, &none), PYGMY_BUSY);
 	assert_null(none);
 	reader_end(readers[1]);
 	assert_ptr_equal(begin(frame), readers[1]);

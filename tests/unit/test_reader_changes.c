@@ -37,7 +37,7 @@ static int teardown(void **state)
 static struct reader *begin(struct frame *frame)
 {
 	struct reader *reader;
-	assert_int_equal(reader_pool_begin(frame->pool, &reader), PYGMY_OK);
+	assert_int_equal(reader_pool_begin(frame->pool, 0, &reader), PYGMY_OK);
 	return reader;
 }
 

@@ -59,7 +59,7 @@ static int64_t count_of_item(struct replica *replica, int64_t id)
 {
 	struct reader *reader;
 	struct item item;
-	assert_int_equal(reader_begin(replica, 0, false, monotonic_ms() + 1000, &reader), PYGMY_OK);
+	assert_int_equal(reader_begin(replica, &(struct read_terms){ 0 }, monotonic_ms() + 1000, &reader), PYGMY_OK);
 	enum pygmy_error error = reader_item(reader, id, &item);
 	int64_t count = error == PYGMY_OK ? item.count : -1;
 	reader_end(reader);
@@ -70,7 +70,7 @@ static struct reader_counts counts_of(struct replica *replica)
 {
 	struct reader *reader;
 	struct reader_counts counts;
-	assert_int_equal(reader_begin(replica, 0, false, monotonic_ms() + 1000, &reader), PYGMY_OK);
+	assert_int_equal(reader_begin(replica, &(struct read_terms){ 0 }, monotonic_ms() + 1000, &reader), PYGMY_OK);
 	assert_int_equal(reader_counts(reader, &counts), PYGMY_OK);
 	reader_end(reader);
 	return counts;
@@ -84,7 +84,7 @@ static void test_a_new_store_loads_its_catalogue(void **state)
 	assert_int_equal(replica_how_started(replica), REPLICA_CREATED);
 	assert_int_equal(strlen(replica_log_id(replica)), 16);
 	assert_int_equal(strspn(replica_log_id(replica), "0123456789abcdef"), 16);
-	assert_int_equal(replica_ready(replica), PYGMY_OK);
+	assert_int_equal(replica_ready(replica, NULL), PYGMY_OK);
 	assert_int_equal(count_of_item(replica, 1), 7);
 	assert_int_equal(count_of_item(replica, 3), 5);
 	assert_int_equal(counts_of(replica).items, 2);
@@ -243,18 +243,18 @@ static void test_reads_at_a_position(void **state)
 	struct replica *replica = open_replica(*state, true);
 	struct reader *reader;
 	struct result bought = propose(replica, buy_of("buy/0/k", 1, 1));
-	assert_int_equal(reader_begin(replica, bought.revision, true, monotonic_ms() + 1000, &reader), PYGMY_OK);
+	assert_int_equal(reader_begin(replica, &(struct read_terms){ .min_revision = bought.revision, .strict = true }, monotonic_ms() + 1000, &reader), PYGMY_OK);
 	assert_int_equal(reader_revision(reader), bought.revision);
 	reader_end(reader);
-	assert_int_equal(reader_begin(replica, bought.revision + 1, false, monotonic_ms() + 1000, &reader), PYGMY_BEHIND);
+	assert_int_equal(reader_begin(replica, &(struct read_terms){ .min_revision = bought.revision + 1 }, monotonic_ms() + 1000, &reader), PYGMY_BEHIND);
 	assert_null(reader);
 	/* That gave its connection back: both can be had, a third can't. */
 	struct reader *one, *two;
-	assert_int_equal(reader_begin(replica, 0, false, 0, &one), PYGMY_OK);
-	assert_int_equal(reader_begin(replica, 0, false, 0, &two), PYGMY_OK);
-	assert_int_equal(reader_begin(replica, 0, false, 0, &reader), PYGMY_BUSY);
+	assert_int_equal(reader_begin(replica, &(struct read_terms){ 0 }, 0, &one), PYGMY_OK);
+	assert_int_equal(reader_begin(replica, &(struct read_terms){ 0 }, 0, &two), PYGMY_OK);
+	assert_int_equal(reader_begin(replica, &(struct read_terms){ 0 }, 0, &reader), PYGMY_BUSY);
 	reader_end(one);
-	assert_int_equal(reader_begin(replica, 0, false, 0, &reader), PYGMY_OK);
+	assert_int_equal(reader_begin(replica, &(struct read_terms){ 0 }, 0, &reader), PYGMY_OK);
 	reader_end(reader);
 	reader_end(two);
 	replica_close(replica);

@@ -96,7 +96,7 @@ static void *watch(void *context)
 		struct reader *reader;
 		struct reader_counts counts;
 		struct item item;
-		if (reader_begin(market->replicas[0], last, false, 0, &reader) != PYGMY_OK) {
+		if (reader_begin(market->replicas[0], &(struct read_terms){ .min_revision = last }, 0, &reader) != PYGMY_OK) {
 			atomic_fetch_add(&market->wrong, 1);
 			continue;
 		}

@@ -107,7 +107,7 @@ static int64_t orders_read(struct disk_test *test)
 {
 	struct reader *reader;
 	struct reader_counts counts;
-	assert_int_equal(reader_begin(test->replica, 0, false, 0, &reader), PYGMY_OK);
+	assert_int_equal(reader_begin(test->replica, &(struct read_terms){ 0 }, 0, &reader), PYGMY_OK);
 	assert_int_equal(reader_counts(reader, &counts), PYGMY_OK);
 	reader_end(reader);
 	return counts.orders;
@@ -292,7 +292,7 @@ static void test_opening_under_faults(void **state)
 			replica_close(replica);
 			/* What was half made does no harm. */
 			replica = open_replica(test->copy_path);
-			assert_int_equal(replica_ready(replica), PYGMY_OK);
+			assert_int_equal(replica_ready(replica, NULL), PYGMY_OK);
 			replica_close(replica);
 			folder_remove(test->copy_folder);
 			assert_int_equal(mkdir(test->copy_folder, 0700), 0);
@@ -314,7 +314,7 @@ static void test_reading_under_faults(void **state)
 			struct reader *reader = NULL;
 			struct item item;
 			fault_arm(kinds[k], nth, kinds[k] == FAULT_OPEN ? SQLITE_CANTOPEN : SQLITE_IOERR_READ, false, false);
-			enum pygmy_error error = reader_begin(replica, 0, false, 0, &reader);
+			enum pygmy_error error = reader_begin(replica, &(struct read_terms){ 0 }, 0, &reader);
 			enum pygmy_error item_error = error == PYGMY_OK ? reader_item(reader, 1, &item) : error;
 			fired = fault_disarm() > 0;
 			assert_true(item_error == PYGMY_OK || item_error == PYGMY_STORAGE_FAILED);
@@ -324,7 +324,7 @@ static void test_reading_under_faults(void **state)
 				reader_end(reader);
 			else
 				assert_null(reader);
-			assert_int_equal(reader_begin(replica, 0, false, 0, &reader), PYGMY_OK);
+			assert_int_equal(reader_begin(replica, &(struct read_terms){ 0 }, 0, &reader), PYGMY_OK);
 			assert_int_equal(reader_item(reader, 1, &item), PYGMY_OK);
 			assert_int_equal(item.count, COUNT_AT_START - 1);
 			reader_end(reader);

@@ -1,0 +1,34 @@
+/*
+ * member: what a member of the cluster publishes about itself in etcd, twice a second and with a lease (its heartbeat).
+ *
+ * The value is JSON with exactly these members. It comes from outside: the parser checks every limit, and refuses the rest whole.
+ */
+#ifndef PYGMY_DB_MEMBER_H
+#define PYGMY_DB_MEMBER_H
+
+#include "db/cluster.h"
+#include "db/node_state.h"
+#include "db/schema.h"
+#include "db/slice.h"
+
+struct member {
+	char name[NODE_NAME_MAX_BYTES + 1];
+	enum node_phase phase;
+	uint64_t applied;             /* index */
+	uint8_t chain[CHAIN_BYTES];   /* at applied */
+	uint64_t durable;             /* index that the last completed checkpoint covers */
+	int64_t since_ms;             /* up since, epoch, UTC */
+	char version[24];             /* of the program */
+};
+
+#define MEMBER_TEXT_MAX_BYTES 1024
+
+/* Writes the JSON text. Returns its length; buf of MEMBER_TEXT_MAX_BYTES always suffices. */
+size_t member_write(const struct member *member, char *buf, size_t buf_size);
+bool member_parse(struct slice text, struct member *out);
+
+bool node_name_is_valid(struct slice name);
+/* http:// or https://, a host and a port, nothing behind it. */
+bool node_url_is_valid(struct slice url);
+
+#endif

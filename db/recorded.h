@@ -1,0 +1,28 @@
+/*
+ * recorded: what was decided about the commands of an entry, read back from a database that has applied it.
+ *
+ * In a cluster the one who applies an entry is not the one who proposed it: the proposer waits until its node has applied the entry and
+ * then looks the decisions up under the commands' request keys. Belongs to one thread at a time.
+ */
+#ifndef PYGMY_DB_RECORDED_H
+#define PYGMY_DB_RECORDED_H
+
+#include "db/arena.h"
+#include "db/result.h"
+#include "db/slice.h"
+
+struct recorded;
+
+/* Errors: STORAGE_*, OUT_OF_MEMORY. */
+enum pygmy_error recorded_open(const char *db_path, struct recorded **out);
+void recorded_close(struct recorded *recorded);           /* NULL is allowed */
+
+/*
+ * The results of the commands of entry, which the database has applied as index (or earlier: repeated is set where the decision is
+ * older than index). A command of which there is no record was refused as KEY_TOO_OLD, the one decision that is not recorded.
+ * Memory comes from arena. Errors: STORAGE_*, BUSY, OUT_OF_MEMORY, INTERNAL (no sound entry).
+ */
+enum pygmy_error recorded_results(struct recorded *recorded, struct slice entry, uint64_t index, struct arena *arena,
+				  struct result *results, size_t *result_count);
+
+#endif
