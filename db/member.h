@@ -19,6 +19,7 @@ struct member {
 	uint64_t durable;             /* index that the last completed checkpoint covers */
 	int64_t since_ms;             /* up since, epoch, UTC */
 	char version[24];             /* of the program */
+	char catalog_url[NODE_URL_MAX_BYTES + 1];     /* where peers get snapshots, "" for none */
 };
 
 #define MEMBER_TEXT_MAX_BYTES 1024

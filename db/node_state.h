@@ -43,15 +43,22 @@ void node_state_unlock(struct node_state *state);
 
 /* ---- written by the follower ------------------------------------------------------------------------- */
 
-/* Entries up to index are applied and committed; wakes who waits. May go back (a rebuilt replica). */
+/* Entries up to index are applied and committed; wakes who waits. May go back (a rebuilt replica): then nothing is complete any more. */
 void node_state_set_applied(struct node_state *state, uint64_t index);
+/* CATCHING_UP becomes READY by itself, as soon as the replica is complete. */
 void node_state_set_phase(struct node_state *state, enum node_phase phase);
-/* The log's identity and where its indexes begin: index = base_index + version of the log key. */
+/*
+ * For the keeper: why a replica that is READY otherwise must not serve all the same: NODE_IN_DOUBT, NODE_DIVERGED or NODE_NOT_A_MEMBER;
+ * NODE_READY takes it back. Shown only in place of READY, so that it never hides what the follower has to say.
+ */
+void node_state_object(struct node_state *state, enum node_phase phase);
+/* The log's identity and where its indexes begin: index = base_index + version of the log key. Another log than before: nothing is complete. */
 void node_state_set_log(struct node_state *state, uint64_t cluster_id, uint64_t create_revision, uint64_t base_index);
 
 /*
  * Somebody learned by a linearizable read, sent at sent_at_ms, that the log then ended at index end: once that is applied, the replica
- * is complete as of sent_at_ms. Any process. A read that was sent before an earlier one, or fails, changes nothing.
+ * is complete as of sent_at_ms. A read that was sent before an earlier one changes nothing. Any thread of the follower's process (what
+ * is not settled yet is kept in its memory, so that no two processes ever wait for each other).
  */
 void node_state_set_end(struct node_state *state, uint64_t end, int64_t sent_at_ms);
 
@@ -70,7 +77,7 @@ struct node_view {
 };
 void node_state_view(const struct node_state *state, struct node_view *out);
 
-/* Waits until index is applied. False at the deadline, or when the phase says that it will not be soon (anything but CATCHING_UP, READY). */
+/* Waits until index is applied. False at the deadline, or when the phase says that it will not be soon (anything but CATCHING_UP and what can be READY). */
 bool node_state_wait_applied(struct node_state *state, uint64_t index, int64_t deadline_ms);
 /* Waits until the replica is complete as of since_ms or later. */
 bool node_state_wait_complete(struct node_state *state, int64_t since_ms, int64_t deadline_ms);
