@@ -27,15 +27,12 @@ static struct comparison_peer *find_or_add(struct comparison *comparison, const 
 	return peer;
 }
 
-/*
- * Makes room for one more. Of the pairs that we have passed the newest says all that the others say; of those ahead we will reach the
- * nearest first.
- */
+/* Makes room for one more. Of the pairs that we have passed the newest is enough; of those ahead we will reach the nearest first. */
 static void make_room(struct comparison_peer *peer, uint64_t applied)
 {
 	if (peer->pair_count < COMPARISON_PAIRS)
 		return;
-	if (peer->pairs[0].index <= applied)
+	if (peer->pairs[1].index <= applied)
 		memmove(&peer->pairs[0], &peer->pairs[1], (COMPARISON_PAIRS - 1) * sizeof peer->pairs[0]);
 	peer->pair_count--;
 }
