@@ -36,6 +36,14 @@ enum node_phase {
 enum pygmy_error node_state_open(const char *db_path, struct node_state **out);
 void node_state_close(struct node_state *state);          /* NULL is allowed; gives back the follower's lock if this thread holds it */
 
+/*
+ * Maps the file again when it was deleted or replaced (somebody wiped the node's files while processes used them), so that all processes of
+ * the node meet again. About once a second, by the thread that may take the lock, and without it. False: it can't be mapped now.
+ */
+bool node_state_refresh(struct node_state *state);
+/* Whether a refresh would map another file: who holds the lock must give it back first. */
+bool node_state_is_current(const struct node_state *state);
+
 /* ---- the follower's lock. The thread that took it gives it back. ------------------------------------- */
 
 bool node_state_lock(struct node_state *state, int timeout_ms);
