@@ -312,7 +312,7 @@ static bool prepare(struct worker *worker, const struct worker_app *app)
 	if (app->logs_transactions) {
 		char path[PATH_MAX + WORKER_NAME_BYTES + 32];
 		snprintf(path, sizeof path, "%s/%s.transactions.log", worker->config.log_dir, worker->config.name);
-		transaction_log_open(&worker->transactions, path, TRANSACTION_LOG_MAX_BYTES);
+		line_log_open(&worker->transactions, "transaction log", path, LINE_LOG_MAX_BYTES);
 	}
 	return true;
 }
@@ -337,7 +337,7 @@ static void close_all(struct worker *worker)
 {
 	replica_close(atomic_load(&worker->replica));
 	if (worker->app->logs_transactions)
-		transaction_log_close(&worker->transactions);
+		line_log_close(&worker->transactions);
 	connections_close(&the_connections);
 }
 

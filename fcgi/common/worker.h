@@ -33,7 +33,7 @@ struct worker {
 	struct auth auth;
 	struct metrics metrics;
 	struct lifecycle lifecycle;
-	struct transaction_log transactions;   /* open when app->logs_transactions */
+	struct line_log transactions;          /* open when app->logs_transactions */
 	const struct route *routes[ROUTES_MAX];   /* the app's and the operators' */
 	size_t route_count;
 	_Atomic(struct replica *) replica;     /* NULL until it is open */
