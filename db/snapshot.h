@@ -76,6 +76,9 @@ enum pygmy_error snapshot_check(const char *path, struct snapshot_info *info, ch
  */
 enum pygmy_error snapshot_restore(const char *from, const char *to, struct snapshot_info *info, char why[SNAPSHOT_WHY_BYTES]);
 
+/* Makes durable that the file is in its folder (under this name), as far as the file system does that. */
+void snapshot_sync_folder(const char *path);
+
 /* ---- fetching ---------------------------------------------------------------------------------------- */
 
 /* Where a snapshot is fetched from. Strings belong to the caller. */

@@ -7,7 +7,7 @@
  */
 #include <stdio.h>
 
-#include "db/diagnostics.h"
+#include "db/limits.h"
 #include "db/snapshot_internal.h"
 
 /* A statement's failure on a file that holds anything: what SQLite calls corrupt, too big or wrong in its schema is damage. */
@@ -116,16 +116,22 @@ static enum pygmy_error check_integrity(struct database *database, char why[SNAP
 
 /* ---- the position ------------------------------------------------------------------------------------ */
 
+#define LIMIT_TEXT(number) LIMIT_DIGITS(number)
+#define LIMIT_DIGITS(number) #number
+
 /* Rows that contradict the position. Of orders: see snapshot_check_books. */
 static const struct {
 	const char *sql;
 	const char *what;
 } contradictions[] = {
-	{ "SELECT 1 WHERE (SELECT count(*) FROM store) <> 1", "it has no position" },
+	{ "SELECT 1 WHERE (SELECT count(*) FROM store) <> 1 OR (SELECT count(*) FROM log) <> 1", "it has no position" },
 	{ "SELECT 1 FROM slots, store WHERE revision > log_index", "a slot changed behind its position" },
 	{ "SELECT 1 FROM results, store WHERE revision > log_index", "a result was recorded behind its position" },
-	{ "SELECT 1 FROM changes, store WHERE revision > log_index OR ring <> revision % 4096", "its list of changes does not fit its position" },
-	{ "SELECT 1 FROM store WHERE log_index > 0 AND log_index NOT IN (SELECT revision FROM changes)", "the last change is not listed" },
+	{ "SELECT 1 FROM changes, store WHERE revision > log_index OR ring <> revision % " LIMIT_TEXT(CHANGES_RING_ENTRIES), "its list of changes does not fit its position" },
+	{ "SELECT 1 FROM store WHERE log_index > 0 AND chain NOT IN (SELECT c.chain FROM changes AS c WHERE c.revision = log_index)",
+	  "its chain hash is not that of its last change" },
+	{ "SELECT 1 FROM store, log WHERE base_index > log_index", "it is at an older position than its log begins" },
+	{ "SELECT 1 WHERE (SELECT count(*) FROM members) > " LIMIT_TEXT(MEMBERS_MAX), "it has more members than a cluster can have" },
 };
 
 static enum pygmy_error check_position(struct database *database, char why[SNAPSHOT_WHY_BYTES])

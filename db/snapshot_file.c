@@ -12,7 +12,8 @@
 enum pygmy_error snapshot_read_position(struct database *database, struct snapshot_info *info)
 {
 	sqlite3_stmt *statement;
-	int rc = sqlite3_prepare_v2(database->handle, "SELECT log_index, chain, log_id FROM store", -1, &statement, NULL);
+	static const char sql[] = "SELECT log_index, chain, log_id, cluster_id, create_revision, base_index FROM store, log";
+	int rc = sqlite3_prepare_v2(database->handle, sql, -1, &statement, NULL);
 	if (rc != SQLITE_OK)
 		return database_error(database, rc, "read position");
 	*info = (struct snapshot_info){ 0 };
@@ -20,6 +21,9 @@ enum pygmy_error snapshot_read_position(struct database *database, struct snapsh
 	if (rc == SQLITE_ROW) {
 		struct slice chain = column_blob(statement, 1), log_id = column_text(statement, 2);
 		info->index = (uint64_t)sqlite3_column_int64(statement, 0);
+		info->cluster_id = (uint64_t)sqlite3_column_int64(statement, 3);
+		info->create_revision = (uint64_t)sqlite3_column_int64(statement, 4);
+		info->base_index = (uint64_t)sqlite3_column_int64(statement, 5);
 		rc = chain.len == CHAIN_BYTES && log_id.len == LOG_ID_TEXT_LEN ? SQLITE_OK : SQLITE_CORRUPT;
 		if (rc == SQLITE_OK) {
 			memcpy(info->chain, chain.ptr, CHAIN_BYTES);

@@ -23,7 +23,4 @@ bool snapshot_fits(int fd, int64_t bytes);
 /* What an errno value of a file operation means; logged, and told in why (may be NULL). */
 enum pygmy_error snapshot_file_error(int number, const char *path, char why[SNAPSHOT_WHY_BYTES]);
 
-/* Makes what was renamed in the file's folder durable, as far as the file system does that. */
-void snapshot_sync_folder(const char *path);
-
 #endif

@@ -57,16 +57,17 @@ static enum pygmy_error copy_file(const char *from_path, int to, const char *to_
 static enum pygmy_error leave_log(const char *path, struct snapshot_info *info)
 {
 	unsigned char random[LOG_ID_TEXT_LEN / 2];
-	char sql[128];
+	char sql[256];
 	struct database database;
 	randombytes_buf(random, sizeof random);
 	sodium_bin2hex(info->log_id, sizeof info->log_id, random, sizeof random);
 	enum pygmy_error error = database_open(&database, path, DATABASE_COPY);
 	if (error != PYGMY_OK)
 		return error;
-	snprintf(sql, sizeof sql, "UPDATE store SET log_id = '%s'", info->log_id);
+	snprintf(sql, sizeof sql, "UPDATE store SET log_id = '%s';"
+		 "UPDATE log SET cluster_id = 0, create_revision = 0, base_index = 0, mod_revision = 0; UPDATE changes SET mod_revision = 0;",
+		 info->log_id);
 	error = database_exec(&database, sql);
-	/* SQLite's journal mode is kept in the header: the copy's stays DELETE. */
 	database_close(&database);
 	info->cluster_id = info->create_revision = info->base_index = 0;
 	return error;
