@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "db/replica.h"
+#include "db/roster.h"
 #include "fcgi/common/auth.h"
 #include "fcgi/common/config.h"
 #include "fcgi/common/lifecycle.h"
@@ -37,6 +38,7 @@ struct worker {
 	const struct route *routes[ROUTES_MAX];   /* the app's and the operators' */
 	size_t route_count;
 	_Atomic(struct replica *) replica;     /* NULL until it is open */
+	struct roster roster;                  /* the heartbeats of a cluster's members */
 	atomic_int open_error;                 /* enum pygmy_error of the last try */
 	atomic_bool stopping;
 	atomic_int_fast64_t complaint_window;  /* serve.c: the second in which failures are logged */
