@@ -1,7 +1,12 @@
 /* database: the one place that opens SQLite and translates its errors. */
 #include "db/database.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "db/diagnostics.h"
 
@@ -74,6 +79,64 @@ enum pygmy_error database_open(struct database *database, const char *path, enum
 	if (error != PYGMY_OK)
 		database_close(database);
 	return error;
+}
+
+/* ---- what was damaged ------------------------------------------------------------------------------- */
+
+#define PAGE_BYTES 4096               /* SQLite's default, which nothing here changes */
+
+static void remove_beside(const char *path, const char *suffix)
+{
+	char beside[PATH_MAX];
+	int len = snprintf(beside, sizeof beside, "%s%s", path, suffix);
+	if (len > 0 && (size_t)len < sizeof beside && unlink(beside) != 0 && errno != ENOENT)
+		diagnose_warning("%s could not be removed: %s", beside, strerror(errno));
+}
+
+/*
+ * SQLite deletes the WAL of a database file of zero length, though others have it open, and would then share its index in memory with them:
+ * an empty file becomes a page of zeros, which is damage like any other. (By its path: closing a descriptor of the file would drop the
+ * locks that this process holds on it.) Without a database file, what stands beside it belongs to one that is gone.
+ */
+static enum pygmy_error prepare_for_reset(const char *path)
+{
+	struct stat status;
+	if (stat(path, &status) != 0) {
+		remove_beside(path, "-wal");
+		remove_beside(path, "-shm");
+		return PYGMY_OK;
+	}
+	if (status.st_size > 0 || truncate(path, PAGE_BYTES) == 0)
+		return PYGMY_OK;
+	diagnose_error("%s: %s", path, strerror(errno));
+	return errno == ENOSPC || errno == EDQUOT ? PYGMY_STORAGE_FULL : PYGMY_STORAGE_FAILED;
+}
+
+enum pygmy_error database_reset(const char *path)
+{
+	struct database database = { 0 };
+	enum pygmy_error error = prepare_for_reset(path);
+	if (error != PYGMY_OK)
+		return error;
+	int rc = sqlite3_open_v2(path, &database.handle,
+				 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE, NULL);
+	if (rc == SQLITE_OK) {
+		sqlite3_busy_timeout(database.handle, DATABASE_BUSY_MS);
+		/* As SQLite's documentation of RESET_DATABASE says; reading the schema keeps it in WAL mode, and may fail. */
+		sqlite3_table_column_metadata(database.handle, NULL, "dummy", NULL, NULL, NULL, NULL, NULL, NULL);
+		sqlite3_db_config(database.handle, SQLITE_DBCONFIG_RESET_DATABASE, 1, NULL);
+		rc = sqlite3_exec(database.handle, "VACUUM", NULL, NULL, NULL);
+		sqlite3_db_config(database.handle, SQLITE_DBCONFIG_RESET_DATABASE, 0, NULL);
+	}
+	error = database_error(&database, rc, "reset");
+	database_close(&database);
+	return error;
+}
+
+bool database_has_moved(const struct database *database)
+{
+	int moved = 0;
+	return sqlite3_file_control(database->handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0;
 }
 
 enum pygmy_error database_prepare(struct database *database, const char *const *sql, int count)

@@ -19,8 +19,10 @@ void recorded_close(struct recorded *recorded);           /* NULL is allowed */
 
 /*
  * The results of the commands of entry, which the database has applied as index (or earlier: repeated is set where the decision is
- * older than index). A command of which there is no record was refused as KEY_TOO_OLD, the one decision that is not recorded.
- * Memory comes from arena. Errors: STORAGE_*, BUSY, OUT_OF_MEMORY, INTERNAL (no sound entry).
+ * older than index). A command that came later than its window, and of which there is no record, was refused as KEY_TOO_OLD, the one
+ * decision that is not recorded; audits have none either, and always succeed. Memory comes from arena.
+ * Errors: STORAGE_*, BUSY, OUT_OF_MEMORY; BEHIND: the database has not applied index (any more: it was rebuilt); INTERNAL: no sound
+ * entry, or a record is missing. After none of them anything is known about the outcome.
  */
 enum pygmy_error recorded_results(struct recorded *recorded, struct slice entry, uint64_t index, struct arena *arena,
 				  struct result *results, size_t *result_count);
