@@ -39,6 +39,16 @@ static enum pygmy_error open_log(struct replica *replica, const struct replica_c
 	return error;
 }
 
+static enum pygmy_error open_pusher(struct replica *replica, const struct replica_config *config)
+{
+	struct pusher_options options = { .frontends = config->frontends, .log_id = replica->log_id, .lease_ms = config->lease_ms };
+	if (config->cluster != NULL) {
+		options.peer_token = config->cluster->peer_token;
+		options.tls = &config->cluster->tls;
+	}
+	return pusher_create(&options, &replica->stats, &replica->pusher);
+}
+
 enum pygmy_error replica_open(const struct replica_config *config, struct replica **out)
 {
 	*out = NULL;
@@ -52,7 +62,7 @@ enum pygmy_error replica_open(const struct replica_config *config, struct replic
 	if (error == PYGMY_OK)
 		error = reader_pool_create(config->db_path, config->reader_max, replica->log_id, &replica->readers);
 	if (error == PYGMY_OK)
-		error = pusher_create(config->frontends, replica->log_id, config->lease_ms, &replica->stats, &replica->pusher);
+		error = open_pusher(replica, config);
 	if (error == PYGMY_OK)
 		error = proposer_create(replica->log, replica->pusher, &replica->stats, &replica->proposer);
 	if (error != PYGMY_OK) {

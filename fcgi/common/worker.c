@@ -318,6 +318,9 @@ static bool prepare(struct worker *worker, const struct worker_app *app)
 		snprintf(path, sizeof path, "%s/%s.transactions.log", worker->config.log_dir, worker->config.name);
 		line_log_open(&worker->transactions, "transaction log", path, LINE_LOG_MAX_BYTES);
 	}
+	if (app->makes_snapshots && worker->config.state_dir[0] != '\0'
+			&& snapshot_maker_create(worker->config.db_path, worker->config.state_dir, &worker->snapshots) != PYGMY_OK)
+		diagnose_error("worker: no memory to make snapshots with");
 	return true;
 }
 
@@ -329,6 +332,8 @@ static int stop_threads(struct worker *worker)
 	struct replica *replica = atomic_load(&worker->replica);
 	if (replica != NULL)
 		replica_stop_proposals(replica);
+	if (worker->snapshots != NULL)
+		snapshot_maker_stop(worker->snapshots);
 	pthread_mutex_lock(&roll_call.lock);
 	roll_call.stopping = true;
 	pthread_cond_broadcast(&roll_call.changed);
@@ -341,6 +346,7 @@ static void close_all(struct worker *worker)
 {
 	roster_close(&worker->roster);
 	replica_close(atomic_load(&worker->replica));
+	snapshot_maker_destroy(worker->snapshots);
 	if (worker->app->logs_transactions)
 		line_log_close(&worker->transactions);
 	connections_close(&the_connections);

@@ -13,6 +13,7 @@
 
 #include "db/replica.h"
 #include "db/roster.h"
+#include "db/snapshot.h"
 #include "fcgi/common/auth.h"
 #include "fcgi/common/config.h"
 #include "fcgi/common/lifecycle.h"
@@ -26,6 +27,7 @@ struct worker_app {
 	size_t route_count;
 	bool loads_catalogue;             /* on the store's first start */
 	bool logs_transactions;
+	bool makes_snapshots;             /* for /snapshot */
 };
 
 struct worker {
@@ -40,6 +42,7 @@ struct worker {
 	_Atomic(struct replica *) replica;     /* NULL until it is open */
 	struct roster roster;                  /* the heartbeats of a cluster's members */
 	atomic_int open_error;                 /* enum pygmy_error of the last try */
+	struct snapshot_maker *snapshots;      /* NULL: it makes none */
 	atomic_bool stopping;
 	atomic_int_fast64_t complaint_window;  /* serve.c: the second in which failures are logged */
 	atomic_int_fast64_t complaints;        /* how many were logged in it */

@@ -147,7 +147,8 @@ static inline int setup(void **state)
 	pthread_mutex_init(&frame->log.mutex, NULL);
 	pthread_cond_init(&frame->log.changed, NULL);
 	replica_stats_init(&frame->stats);
-	assert_int_equal(pusher_create("", "0123456789abcdef", 100, &frame->stats, &frame->pusher), PYGMY_OK);
+	struct pusher_options options = { .frontends = "", .log_id = "0123456789abcdef", .lease_ms = 100 };
+	assert_int_equal(pusher_create(&options, &frame->stats, &frame->pusher), PYGMY_OK);
 	assert_int_equal(proposer_create(&frame->log.log, frame->pusher, &frame->stats, &frame->proposer), PYGMY_OK);
 	*state = frame;
 	return 0;
