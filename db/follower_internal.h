@@ -45,7 +45,7 @@ struct follower_store {
 	struct applier *applier;      /* NULL: not open */
 	struct checkpointer *checkpointer;
 	struct writer_turn *turn;
-	struct file_identity database, wal, shm;
+	struct file_identity wal, shm;
 	bool failed;                  /* what the phase says until something is applied, or there is nothing to apply */
 };
 

@@ -52,7 +52,7 @@ void store_check_file(struct follower *follower)
 	follower->checked_ms = monotonic_ms();
 	if (store->applier == NULL)
 		return;
-	if (is_same_file(identify(path, ""), store->database)) {
+	if (!database_has_moved(applier_database(store->applier))) {
 		store->wal = identify(path, "-wal");
 		store->shm = identify(path, "-shm");
 		return;
@@ -85,12 +85,13 @@ enum step store_open(struct follower *follower)
 {
 	struct follower_store *store = &follower->store;
 	const char *path = follower->config->db_path;
-	if (store->applier != NULL)
+	if (store->applier != NULL) {
+		publish(follower);    /* a commit that failed may have happened */
 		return STEP_GO_ON;
+	}
 	enum pygmy_error error = applier_open(path, store->turn, &store->applier);
 	if (error != PYGMY_OK)
 		return store_fails(follower, error);
-	store->database = identify(path, "");
 	store->wal = identify(path, "-wal");
 	store->shm = identify(path, "-shm");
 	error = checkpointer_create(path, applier_database(store->applier), store->turn, &store->checkpointer);
@@ -114,7 +115,7 @@ void store_close(struct follower *follower)
 
 enum step store_fails(struct follower *follower, enum pygmy_error error)
 {
-	bool has_moved = follower->store.applier != NULL && !is_same_file(identify(follower->config->db_path, ""), follower->store.database);
+	bool has_moved = follower->store.applier != NULL && database_has_moved(applier_database(follower->store.applier));
 	if (error == PYGMY_BUSY)
 		return STEP_PAUSE;
 	if (has_moved) {

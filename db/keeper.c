@@ -162,7 +162,7 @@ enum pygmy_error keeper_create(const struct cluster_config *config, struct node_
 	init_lock(keeper);
 	init_times(keeper);
 	open_log(keeper);
-	enum pygmy_error error = reader_pool_create(config->db_path, 2, LOG_ID_NONE, &keeper->readers);
+	enum pygmy_error error = reader_pool_create(config->db_path, 2, &keeper->readers);
 	if (error == PYGMY_OK && (!is_sound(config) || !create_clients(keeper)))
 		error = PYGMY_INTERNAL;
 	if (error == PYGMY_OK && !start_threads(keeper))

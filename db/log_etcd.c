@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 
+#include "db/applier.h"
 #include "db/diagnostics.h"
 #include "db/etcd.h"
 #include "db/limits.h"
@@ -78,15 +79,20 @@ static void cancel(struct log *base)
 	(void)base;
 }
 
-/* What was decided about the commands of entry, which index tells to be applied. A connection that fails is opened again, once. */
+/*
+ * What was decided about the commands of entry, which index tells to be applied; or (found not NULL) whether something was, index being
+ * applied before. A connection that fails is opened again, once: the database may have been replaced.
+ */
 static enum pygmy_error read_recorded(struct log_etcd *log, struct slice entry, uint64_t index, struct arena *arena, struct result *results,
-				      size_t *count)
+				      size_t *count, bool *found)
 {
 	enum pygmy_error error = PYGMY_INTERNAL;
 	for (int i = 0; i < 2 && error != PYGMY_OK; i++) {
 		error = log->recorded == NULL ? recorded_open(log->config->db_path, &log->recorded) : PYGMY_OK;
-		if (error == PYGMY_OK)
+		if (error == PYGMY_OK && found == NULL)
 			error = recorded_results(log->recorded, entry, index, arena, results, count);
+		else if (error == PYGMY_OK)
+			error = recorded_look(log->recorded, entry, index, arena, results, count, found);
 		if (error != PYGMY_OK) {
 			recorded_close(log->recorded);
 			log->recorded = NULL;
@@ -95,25 +101,15 @@ static enum pygmy_error read_recorded(struct log_etcd *log, struct slice entry, 
 	return error;
 }
 
-static bool all_recorded(const struct result *results, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (results[i].error == PYGMY_KEY_TOO_OLD)
-			return false;
-	return count > 0;
-}
-
 /* The put was sent, and nobody said what became of it: looks for its records, with each entry that is applied, until deadline_ms. */
 static enum pygmy_error look_for_records(struct log_etcd *log, struct slice entry, int64_t deadline_ms, struct arena *arena,
 					 struct result *results, size_t *count)
 {
-	uint64_t seen = log->begun.applied;
-	while (node_state_wait_applied(log->state, seen + 1, deadline_ms)) {
-		struct node_view view;
+	struct node_view view = log->begun;
+	while (node_state_wait_applied(log->state, view.applied + 1, deadline_ms)) {
+		bool found;
 		node_state_view(log->state, &view);
-		seen = view.applied;
-		enum pygmy_error error = read_recorded(log, entry, log->begun.applied + 1, arena, results, count);
-		if (error == PYGMY_OK && all_recorded(results, *count))
+		if (read_recorded(log, entry, log->begun.applied, arena, results, count, &found) == PYGMY_OK && found)
 			return PYGMY_OK;
 	}
 	return PYGMY_OUTCOME_UNKNOWN;
@@ -125,7 +121,7 @@ static enum pygmy_error wait_for_results(struct log_etcd *log, struct slice entr
 {
 	if (!node_state_wait_applied(log->state, index, deadline_ms))
 		return PYGMY_OUTCOME_UNKNOWN;
-	enum pygmy_error error = read_recorded(log, entry, index, arena, results, count);
+	enum pygmy_error error = read_recorded(log, entry, index, arena, results, count, NULL);
 	if (error == PYGMY_OK)
 		return PYGMY_OK;
 	diagnose_warning("log: entry %llu is applied, but its results could not be read (%s)", (unsigned long long)index, error_code(error));
@@ -231,6 +227,16 @@ static enum pygmy_error await_terms(struct log *base, const struct read_terms *t
 	return view.phase == NODE_READY && is_fresh(log, &view) ? PYGMY_BEHIND : PYGMY_NOT_READY;
 }
 
+static void log_id(struct log *base, char out[LOG_ID_TEXT_LEN + 1])
+{
+	struct node_view view;
+	node_state_view(etcd_log(base)->state, &view);
+	if (view.cluster_id != 0)
+		applier_log_id(view.cluster_id, view.create_revision, out);
+	else
+		memcpy(out, LOG_ID_NONE, LOG_ID_TEXT_LEN + 1);
+}
+
 static enum pygmy_error ready(struct log *base, const char **why)
 {
 	static const char no_quorum[] = "The majority of the log's servers can't be reached: writes are refused, and reads would be old.";
@@ -263,7 +269,7 @@ static void close_log(struct log *base)
 	free(log);
 }
 
-static const struct log_operations operations = { begin, append, cancel, applied_index, await_terms, ready, close_log };
+static const struct log_operations operations = { begin, append, cancel, applied_index, await_terms, log_id, ready, close_log };
 
 enum pygmy_error log_etcd_open(const struct cluster_config *config, struct node_state *state, struct log **out)
 {

@@ -232,15 +232,17 @@ static bool open_replica(struct worker *worker)
 		.reader_max = config->threads,
 	};
 	struct replica *replica = NULL;
+	char log_id[LOG_ID_TEXT_LEN + 1];
 	int64_t began_ms = monotonic_ms();
 	enum pygmy_error error = replica_open(&replica_config, &replica);
 	atomic_store(&worker->open_error, error);
 	if (error != PYGMY_OK)
 		return false;
 	atomic_store_explicit(&worker->replica, replica, memory_order_release);
+	replica_log_id(replica, log_id);
 	diagnose_info("worker: ready; the database %s was %s in %lld ms, log %s", config->db_path,
 		replica_how_started(replica) == REPLICA_CREATED ? "created" : "opened", (long long)(monotonic_ms() - began_ms),
-		replica_log_id(replica));
+		log_id);
 	return true;
 }
 

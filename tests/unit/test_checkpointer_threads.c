@@ -123,7 +123,7 @@ static void *read_on_and_on(void *context)
 	struct reader_pool *pool;
 	struct reader *readers[2] = { NULL, NULL };
 	struct reader_counts counts;
-	if (reader_pool_create(frame->store.path, 2, "0123456789abcdef", &pool) != PYGMY_OK) {
+	if (reader_pool_create(frame->store.path, 2, &pool) != PYGMY_OK) {
 		atomic_fetch_add(&frame->wrong, 1);
 		return NULL;
 	}
