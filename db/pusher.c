@@ -6,6 +6,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "db/changes.h"
 #include "db/diagnostics.h"
 #include "db/monotonic.h"
 #include "db/push_text.h"
@@ -38,6 +39,7 @@ struct pusher {
 	pthread_cond_t changed;
 	struct push_wait *first, **last;      /* batches that are not in the current push */
 	bool pushing;
+	char log_id[LOG_ID_HEX_LEN + 1];
 	struct push_text *text;               /* the rest belongs to whoever pushes */
 	CURLM *multi;
 	struct curl_slist *headers;           /* for those on this machine */
@@ -147,6 +149,7 @@ enum pygmy_error pusher_create(const struct pusher_options *options, struct repl
 	pusher->last = &pusher->first;
 	pusher->lease_ms = options->lease_ms;
 	pusher->stats = stats;
+	memcpy(pusher->log_id, options->log_id, LOG_ID_HEX_LEN);
 	pusher->text = push_text_create(options->log_id);
 	pusher->multi = curl_multi_init();
 	enum pygmy_error error = PYGMY_OUT_OF_MEMORY;
@@ -267,6 +270,7 @@ static void push_waiting(struct pusher *pusher)
 	pusher->first = NULL;
 	pusher->last = &pusher->first;
 	pusher->pushing = true;
+	push_text_set_log(pusher->text, pusher->log_id);
 	pthread_mutex_unlock(&pusher->mutex);
 	push_text_clear(pusher->text);
 	for (struct push_wait *wait = taken; wait != NULL; wait = wait->next) {
@@ -283,6 +287,13 @@ static void push_waiting(struct pusher *pusher)
 		wait->done = true;
 	}
 	pthread_cond_broadcast(&pusher->changed);
+}
+
+void pusher_set_log(struct pusher *pusher, const char *log_id)
+{
+	pthread_mutex_lock(&pusher->mutex);
+	memcpy(pusher->log_id, log_id, LOG_ID_HEX_LEN);
+	pthread_mutex_unlock(&pusher->mutex);
 }
 
 void pusher_confirm(struct pusher *pusher, const struct result *results, size_t count, int64_t committed_ms)

@@ -33,6 +33,9 @@ enum pygmy_error pusher_create(const struct pusher_options *options, struct repl
 /* Nobody may be waiting. NULL is allowed. */
 void pusher_destroy(struct pusher *pusher);
 
+/* The log that what is confirmed from now on belongs to (a replica in a cluster learns it late): 16 hex digits. Any thread. */
+void pusher_set_log(struct pusher *pusher, const char *log_id);
+
 /*
  * Returns when each frontend has confirmed the slots of all results, or can't serve what they replaced any more.
  * committed_ms is the monotonic time behind the commit. Blocks until then, at most T and the time of one try longer.

@@ -5,8 +5,8 @@
 #
 # Takes its settings from the environment: PYGMY_RUN_DIR and PYGMY_LOG_DIR (required), PYGMY_LISTEN, PYGMY_LEASE_MS,
 # PYGMY_LOG_LEVEL, and by PYGMY_ROLE:
-#   store      (the default) PYGMY_PORT_FRONTEND, PYGMY_PORT_CATALOG_A, _CATALOG_B, _ORDER_A, _ORDER_B
-#   node       PYGMY_NODE (its name), PYGMY_PORT_CATALOG_A, PYGMY_PORT_ORDER_A
+#   store      (the default) PYGMY_STATE_DIR, PYGMY_PORT_FRONTEND, PYGMY_PORT_CATALOG_A, _CATALOG_B, _ORDER_A, _ORDER_B
+#   node       PYGMY_STATE_DIR, PYGMY_NODE (its name), PYGMY_PORT_CATALOG_A, PYGMY_PORT_ORDER_A
 #   frontend   PYGMY_PORT_FRONTEND, PYGMY_PORT_PUSH, PYGMY_CATALOG_URL and PYGMY_ORDER_URL (the nodes', with commas between),
 #              PYGMY_STALE_READS (on or off)
 # A node and a frontend also take PYGMY_SECRETS_DIR (with peer.token), and PYGMY_PEER_CA, _CERT, _KEY: with them they talk TLS.
@@ -60,6 +60,7 @@ check_settings() {
     esac
     check_path PYGMY_RUN_DIR
     check_path PYGMY_LOG_DIR
+    if [[ $PYGMY_ROLE != frontend ]]; then check_path PYGMY_STATE_DIR; fi
     name=$PYGMY_RUN_DIR/frontend.sock
     [[ ${#name} -le $socket_path_limit ]] || fail "PYGMY_RUN_DIR is too long for Unix sockets: $PYGMY_RUN_DIR"
     [[ $PYGMY_LISTEN =~ ^(\*|\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+)$ ]] || fail "PYGMY_LISTEN must be an address: '$PYGMY_LISTEN'"
@@ -183,6 +184,7 @@ make_folders() {
     ln -sfn -- "$app" "$PYGMY_RUN_DIR/nginx/app"
     ln -sfn -- "$PYGMY_LOG_DIR" "$PYGMY_RUN_DIR/nginx/logs"
     ln -sfn -- "$library" "$PYGMY_RUN_DIR/nginx/library.so"
+    if [[ $PYGMY_ROLE != frontend ]]; then ln -sfn -- "$PYGMY_STATE_DIR/snapshots" "$PYGMY_RUN_DIR/nginx/snapshots"; fi
 }
 
 # render FROM TO: writes the file with all names filled in.

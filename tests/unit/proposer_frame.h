@@ -128,7 +128,14 @@ static inline uint64_t fake_applied_index(struct log *base)
 	return applied;
 }
 
-static const struct log_operations fake_operations = { .begin = fake_begin, .append = fake_append, .cancel = fake_cancel, .applied_index = fake_applied_index };
+static inline void fake_log_id(struct log *base, char out[LOG_ID_TEXT_LEN + 1])
+{
+	(void)base;
+	memcpy(out, "0123456789abcdef", LOG_ID_TEXT_LEN + 1);
+}
+
+static const struct log_operations fake_operations = { .begin = fake_begin, .append = fake_append, .cancel = fake_cancel, .applied_index = fake_applied_index,
+	.log_id = fake_log_id };
 
 /* ---- the test's frame ------------------------------------------------------------------------------- */
 
