@@ -52,6 +52,7 @@ static size_t take_header(char *bytes, size_t size, size_t count, void *context)
 	keep_header(bytes, size * count, "Cache-Status:", answer->cache_status);
 	keep_header(bytes, size * count, "ETag:", answer->etag);
 	keep_header(bytes, size * count, "X-Pygmy-Revision:", answer->revision);
+	keep_header(bytes, size * count, "X-Pygmy-Stale-Ms:", answer->stale_ms);
 	return size * count;
 }
 
@@ -73,6 +74,7 @@ void answer_clear(struct answer *answer)
 	answer->cache_status[0] = '\0';
 	answer->etag[0] = '\0';
 	answer->revision[0] = '\0';
+	answer->stale_ms[0] = '\0';
 }
 
 void answer_finish(struct answer *answer, CURL *handle, CURLcode result)

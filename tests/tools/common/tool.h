@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ANSWER_BODY_MAX (1024 * 1024)
+#define ANSWER_BODY_MAX (8 * 1024 * 1024)
 #define ANSWER_HEADER_MAX 128
 
 _Noreturn void tool_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -52,6 +52,7 @@ struct answer {
 	char cache_status[ANSWER_HEADER_MAX];
 	char etag[ANSWER_HEADER_MAX];
 	char revision[ANSWER_HEADER_MAX];        /* X-Pygmy-Revision */
+	char stale_ms[ANSWER_HEADER_MAX];        /* X-Pygmy-Stale-Ms */
 };
 
 void answer_attach(struct answer *answer, CURL *handle);
