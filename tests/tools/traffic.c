@@ -17,7 +17,7 @@
  * --seconds       how long; SIGTERM or SIGINT ends it earlier, a second signal ends everything
  * --timeout-ms    of one try
  * --keepalive 1   connections are used again; then libcurl may repeat a request on a connection that the server had closed
- * --ca            certificate that signed those of https addresses
+ * --ca, --cert, --key   certificate that signed those of https addresses; the client's own
  * --settle-seconds   how long it may take, afterwards, until every purchase has a definite answer and was verified
  * --verify 0      leave out to ask for each answered purchase a second time
  * --acks, --timeline, --failures   files: "key order item quantity" lines (order "-": refused), CSV per 100 ms, failed requests
@@ -44,7 +44,7 @@ static struct traffic_terms terms = {
 	.hot_percent = 40, .quantity_max = 1, .timeout_ms = 15000, .verify = 1,
 };
 static const char *urls[TRAFFIC_URLS_MAX], *items[TRAFFIC_ITEMS_MAX], *acks, *timeline, *failures;
-static int url_count, item_count, topic_count, ca_count, acks_count, timeline_count, failures_count;
+static int url_count, item_count, topic_count, acks_count, timeline_count, failures_count;
 static int64_t given_seed;
 
 static void take_signal(int number)
@@ -90,7 +90,7 @@ static void read_options(int argc, char **argv)
 		{ .name = "again-url", .texts = terms.again_urls, .text_count = &terms.again_url_count, .text_max = TRAFFIC_URLS_MAX },
 		{ .name = "item", .texts = items, .text_count = &item_count, .text_max = TRAFFIC_ITEMS_MAX },
 		{ .name = "topic", .texts = &terms.topic, .text_count = &topic_count, .text_max = 1 },
-		{ .name = "ca", .texts = &terms.ca, .text_count = &ca_count, .text_max = 1 },
+		TOOL_TLS_OPTIONS,
 		{ .name = "acks", .texts = &acks, .text_count = &acks_count, .text_max = 1 },
 		{ .name = "timeline", .texts = &timeline, .text_count = &timeline_count, .text_max = 1 },
 		{ .name = "failures", .texts = &failures, .text_count = &failures_count, .text_max = 1 },

@@ -10,6 +10,8 @@
 
 #define HEADER_LINE_MAX 1024
 
+struct tool_tls tool_tls;
+
 static size_t take_body(char *bytes, size_t size, size_t count, void *context)
 {
 	struct answer *answer = context;
@@ -132,6 +134,12 @@ CURL *tool_handle(struct answer *answer, long timeout_ms)
 	curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(handle, CURLOPT_PROXY, "");
 	curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, timeout_ms);
+	if (tool_tls.ca != NULL)
+		curl_easy_setopt(handle, CURLOPT_CAINFO, tool_tls.ca);
+	if (tool_tls.cert != NULL)
+		curl_easy_setopt(handle, CURLOPT_SSLCERT, tool_tls.cert);
+	if (tool_tls.key != NULL)
+		curl_easy_setopt(handle, CURLOPT_SSLKEY, tool_tls.key);
 	answer_attach(answer, handle);
 	return handle;
 }

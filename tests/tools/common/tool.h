@@ -67,6 +67,16 @@ void answer_outcome(const struct answer *answer, char *text, size_t size);
 /* The order's id of a purchase, 0 without one. */
 int64_t answer_order_id(const struct answer *answer);
 
+/* For https addresses, by --ca, --cert and --key; NULL: not given. Set before the first handle. */
+extern struct tool_tls {
+	const char *ca, *cert, *key;
+} tool_tls;
+/* Their options, for the list that tool_read_options takes. */
+#define TOOL_TLS_OPTIONS \
+	{ .name = "ca", .texts = &tool_tls.ca, .text_count = &(int){ 0 }, .text_max = 1 }, \
+	{ .name = "cert", .texts = &tool_tls.cert, .text_count = &(int){ 0 }, .text_max = 1 }, \
+	{ .name = "key", .texts = &tool_tls.key, .text_count = &(int){ 0 }, .text_max = 1 }
+
 /* A handle with what all requests have in common: no proxy, no signals, a limit of time, answers into answer. */
 CURL *tool_handle(struct answer *answer, long timeout_ms);
 struct curl_slist *tool_header(struct curl_slist *list, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -7,8 +7,6 @@ void client_open(struct traffic_client *client, const struct traffic_terms *term
 {
 	client->handle = tool_handle(&client->answer, (long)terms->timeout_ms);
 	curl_easy_setopt(client->handle, CURLOPT_PRIVATE, client);
-	if (terms->ca != NULL)
-		curl_easy_setopt(client->handle, CURLOPT_CAINFO, terms->ca);
 	/* On a connection that was used before, libcurl would quietly send a request once more when the server had closed it. */
 	if (!keepalive) {
 		curl_easy_setopt(client->handle, CURLOPT_FRESH_CONNECT, 1L);

@@ -25,7 +25,6 @@ struct traffic_terms {
 	int64_t items[TRAFFIC_ITEMS_MAX];       /* the first one is the hot one */
 	int item_count;
 	const char *topic;                      /* percent-encoded */
-	const char *ca;                         /* NULL: libcurl's own */
 	int64_t rate;                           /* requests a second; 0: the next one when one is answered */
 	int64_t connections, again_connections;
 	int64_t seconds, settle_seconds;
