@@ -135,7 +135,7 @@ void timeline_progress(void)
 void timeline_end(void)
 {
 	timeline.ended_us = tool_now_us();
-	for (int kind = 0; kind < TRAFFIC_KINDS; kind++)
+	for (enum traffic_kind kind = 0; kind < TRAFFIC_KINDS; kind++)
 		if (timeline.all[kind].good + timeline.all[kind].failed > 0)
 			end_stall(kind, timeline.ended_us);
 }
