@@ -1,7 +1,12 @@
 /* database: the one place that opens SQLite and translates its errors. */
 #include "db/database.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "db/diagnostics.h"
 
@@ -14,6 +19,14 @@ static const char write_settings[] =
 	"PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -8192; PRAGMA secure_delete = OFF; PRAGMA trusted_schema = OFF;";
 static const char read_settings[] =
 	"PRAGMA query_only = ON; PRAGMA mmap_size = 1073741824; PRAGMA cache_size = -256; PRAGMA trusted_schema = OFF;";
+static const char copy_settings[] =
+	"PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192;"
+	"PRAGMA trusted_schema = OFF;";
+/* Not mapped: a file that gets shorter, or a disk that fails, is an error and no signal then. */
+static const char foreign_settings[] =
+	"PRAGMA query_only = ON; PRAGMA mmap_size = 0; PRAGMA cache_size = -16384; PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;";
+
+#define FOREIGN_VALUE_MAX_BYTES (4 * 1024 * 1024)     /* far more than any of our own rows has */
 
 enum pygmy_error database_error(struct database *database, int rc, const char *during)
 {
@@ -59,21 +72,112 @@ enum pygmy_error database_exec(struct database *database, const char *sql)
 	return database_error(database, rc, "database");
 }
 
+/* The name by which SQLite opens the file as one that does not change: no locks, no journal. */
+static char *immutable_uri(const char *path)
+{
+	sqlite3_str *uri = sqlite3_str_new(NULL);
+	sqlite3_str_appendall(uri, path[0] == '/' ? "file://" : "file:");
+	for (const char *at = path; *at != '\0'; at++) {
+		if (*at == '%' || *at == '?' || *at == '#')
+			sqlite3_str_appendf(uri, "%%%02x", (unsigned)(unsigned char)*at);
+		else
+			sqlite3_str_appendchar(uri, 1, *at);
+	}
+	sqlite3_str_appendall(uri, "?immutable=1");
+	return sqlite3_str_finish(uri);
+}
+
+static int open_foreign(sqlite3 **handle, const char *path, int flags)
+{
+	char *uri = immutable_uri(path);
+	if (uri == NULL)
+		return SQLITE_NOMEM;
+	int rc = sqlite3_open_v2(uri, handle, flags | SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
+	sqlite3_free(uri);
+	if (rc == SQLITE_OK) {
+		sqlite3_db_config(*handle, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
+		sqlite3_limit(*handle, SQLITE_LIMIT_LENGTH, FOREIGN_VALUE_MAX_BYTES);
+	}
+	return rc;
+}
+
 enum pygmy_error database_open(struct database *database, const char *path, enum database_mode mode)
 {
+	static const char *const settings[] = {
+		[DATABASE_WRITE] = write_settings, [DATABASE_READ] = read_settings,
+		[DATABASE_COPY] = copy_settings, [DATABASE_FOREIGN] = foreign_settings,
+	};
+	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
+	int created = mode == DATABASE_WRITE || mode == DATABASE_COPY ? SQLITE_OPEN_CREATE : 0;
 	*database = (struct database){ 0 };
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
-	if (mode == DATABASE_WRITE)
-		flags |= SQLITE_OPEN_CREATE;
-	int rc = sqlite3_open_v2(path, &database->handle, flags, NULL);
+	int rc = mode == DATABASE_FOREIGN ? open_foreign(&database->handle, path, flags)
+					  : sqlite3_open_v2(path, &database->handle, flags | SQLITE_OPEN_READWRITE | created, NULL);
 	enum pygmy_error error = database_error(database, rc, path);
 	if (error == PYGMY_OK) {
 		sqlite3_busy_timeout(database->handle, DATABASE_BUSY_MS);
-		error = database_exec(database, mode == DATABASE_WRITE ? write_settings : read_settings);
+		error = database_exec(database, settings[mode]);
 	}
 	if (error != PYGMY_OK)
 		database_close(database);
 	return error;
+}
+
+/* ---- what was damaged ------------------------------------------------------------------------------- */
+
+#define PAGE_BYTES 4096               /* SQLite's default, which nothing here changes */
+
+static void remove_beside(const char *path, const char *suffix)
+{
+	char beside[PATH_MAX];
+	int len = snprintf(beside, sizeof beside, "%s%s", path, suffix);
+	if (len > 0 && (size_t)len < sizeof beside && unlink(beside) != 0 && errno != ENOENT)
+		diagnose_warning("%s could not be removed: %s", beside, strerror(errno));
+}
+
+/*
+ * SQLite deletes the WAL of a database file of zero length, though others have it open, and would then share its index in memory with them:
+ * an empty file becomes a page of zeros, which is damage like any other. (By its path: closing a descriptor of the file would drop the
+ * locks that this process holds on it.) Without a database file, what stands beside it belongs to one that is gone.
+ */
+static enum pygmy_error prepare_for_reset(const char *path)
+{
+	struct stat status;
+	if (stat(path, &status) != 0) {
+		remove_beside(path, "-wal");
+		remove_beside(path, "-shm");
+		return PYGMY_OK;
+	}
+	if (status.st_size > 0 || truncate(path, PAGE_BYTES) == 0)
+		return PYGMY_OK;
+	diagnose_error("%s: %s", path, strerror(errno));
+	return errno == ENOSPC || errno == EDQUOT ? PYGMY_STORAGE_FULL : PYGMY_STORAGE_FAILED;
+}
+
+enum pygmy_error database_reset(const char *path)
+{
+	struct database database = { 0 };
+	enum pygmy_error error = prepare_for_reset(path);
+	if (error != PYGMY_OK)
+		return error;
+	int rc = sqlite3_open_v2(path, &database.handle,
+				 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE, NULL);
+	if (rc == SQLITE_OK) {
+		sqlite3_busy_timeout(database.handle, DATABASE_BUSY_MS);
+		/* As SQLite's documentation of RESET_DATABASE says; reading the schema keeps it in WAL mode, and may fail. */
+		sqlite3_table_column_metadata(database.handle, NULL, "dummy", NULL, NULL, NULL, NULL, NULL, NULL);
+		sqlite3_db_config(database.handle, SQLITE_DBCONFIG_RESET_DATABASE, 1, NULL);
+		rc = sqlite3_exec(database.handle, "VACUUM", NULL, NULL, NULL);
+		sqlite3_db_config(database.handle, SQLITE_DBCONFIG_RESET_DATABASE, 0, NULL);
+	}
+	error = database_error(&database, rc, "reset");
+	database_close(&database);
+	return error;
+}
+
+bool database_has_moved(const struct database *database)
+{
+	int moved = 0;
+	return sqlite3_file_control(database->handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0;
 }
 
 enum pygmy_error database_prepare(struct database *database, const char *const *sql, int count)
