@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "db/replica.h"
+#include "db/roster.h"
 #include "db/snapshot.h"
 #include "fcgi/common/auth.h"
 #include "fcgi/common/config.h"
@@ -39,6 +40,7 @@ struct worker {
 	const struct route *routes[ROUTES_MAX];   /* the app's and the operators' */
 	size_t route_count;
 	_Atomic(struct replica *) replica;     /* NULL until it is open */
+	struct roster roster;                  /* the heartbeats of a cluster's members */
 	atomic_int open_error;                 /* enum pygmy_error of the last try */
 	struct snapshot_maker *snapshots;      /* NULL: it makes none */
 	atomic_bool stopping;
