@@ -122,6 +122,8 @@ static void put_endpoints(struct writer *out, const struct roster_view *roster)
 static void put_log(struct writer *out, const struct show *show)
 {
 	const struct node_view *view = &show->view;
+	char id[LOG_ID_TEXT_LEN + 1];
+	replica_log_id(show->replica, id);
 	writer_put_literal(out, "{\"log\":{");
 	if (show->cluster != NULL) {
 		writer_printf(out, "\"base_index\":%" PRIu64 ",\"cluster_id\":\"%016" PRIx64 "\",\"create_revision\":%" PRIu64 ",", view->base_index,
@@ -129,7 +131,7 @@ static void put_log(struct writer *out, const struct show *show)
 	}
 	writer_printf(out, "\"end\":%" PRIu64 ",", view->end);
 	put_endpoints(out, &show->roster);
-	put_text(out, "id", replica_log_id(show->replica));
+	put_text(out, "id", id);
 	writer_printf(out, ",\"kind\":\"%s\",\"quorum\":%s},", show->cluster != NULL ? "etcd" : "embedded", view->quorum ? "true" : "false");
 }
 
