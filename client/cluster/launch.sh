@@ -30,11 +30,10 @@ launch_etcd() {
         "$(command -v multiwatch)" -s TERM -r 1000 -t 500 -- "$program" "${words[@]}"
 }
 
-# Asks URL $1 as a machine would.
-machine_ask() {
-    local words=(--silent --globoff --noproxy '*' --max-time 2)
-    if [[ $1 == https:* ]]; then words+=(--cacert "$PYGMY_PEER_CA" --cert "$PYGMY_PEER_CERT" --key "$PYGMY_PEER_KEY"); fi
-    curl "${words[@]}" "${@:2}" "$1" </dev/null
+# Sets `machine_words` to the words with which curl asks as a machine would.
+machine_curl() {
+    machine_words=(--silent --globoff --noproxy '*' --max-time 2)
+    if [[ $PYGMY_CLUSTER_TLS == on ]]; then machine_words+=(--cacert "$PYGMY_PEER_CA" --cert "$PYGMY_PEER_CERT" --key "$PYGMY_PEER_KEY"); fi
 }
 
 machine_url() {
@@ -46,20 +45,23 @@ machine_url() {
 # Prints the names of the machine's processes that do not answer that they are ready. (Replaces the store's.) While a node's
 # nginx does not answer, only nginx is named: its workers can't be asked.
 launch_unready() {
-    local name port path code nginx='' unready=()
+    local name port path number code nginx='' names=() urls=() machine_words
+    machine_curl
     while read -r name port path; do
         if [[ $path == - ]]; then continue; fi
-        code=$(machine_ask "$(machine_url "$name" "$port" "$path")" --output /dev/null --write-out '%{http_code}' || :)
-        if [[ $code == 200 ]]; then
-            if [[ $name == frontend ]] && ! machine_has_lease; then unready+=(frontend); fi
-        elif [[ $code == 000 && $name != etcd-* && $name != frontend ]]; then
-            nginx=nginx-$PYGMY_NODE
-        else
-            unready+=("$name")
-        fi
+        names+=("$name")
+        urls+=(--output /dev/null "$(machine_url "$name" "$port" "$path")")
     done < <(settings_listeners)
-    if [[ -n $nginx ]]; then unready+=("$nginx"); fi
-    if [[ ${#unready[@]} -gt 0 ]]; then printf '%s\n' "${unready[@]}"; fi
+    if [[ ${#names[@]} -eq 0 ]]; then return; fi
+    while read -r number code; do
+        name=${names[number]}
+        if [[ $code == 000 && $name == [co]*-* ]]; then
+            nginx=nginx-$PYGMY_NODE
+        elif [[ $code != 200 ]] || { [[ $name == frontend ]] && ! machine_has_lease; }; then
+            printf '%s\n' "$name"
+        fi
+    done < <(curl "${machine_words[@]}" --parallel --parallel-immediate --write-out '%{urlnum} %{http_code}\n' "${urls[@]}" 2>/dev/null </dev/null)
+    if [[ -n $nginx ]]; then printf '%s\n' "$nginx"; fi
 }
 
 # Whether the frontend's cache works: it holds a lease.
@@ -69,14 +71,15 @@ machine_has_lease() {
 
 # Prints why process $1 says that it is not ready; nothing when it does not answer. (Replaces the store's.)
 launch_reason() {
-    local name port path
+    local name port path machine_words
+    machine_curl
     while read -r name port path; do
         if [[ $name != "$1" || $path == - ]]; then continue; fi
         if [[ $name == frontend ]]; then
             machine_has_lease || printf 'no node answers the frontend, so its cache does not work'
             continue
         fi
-        machine_ask "$(machine_url "$name" "$port" "$path")" | sed -nE 's/.*"message":"([^"]*)".*/\1/p; s/.*"health":"false".*/no quorum/p' || :
+        curl "${machine_words[@]}" "$(machine_url "$name" "$port" "$path")" </dev/null | sed -nE 's/.*"message":"([^"]*)".*/\1/p; s/.*"health":"false".*/no quorum/p' || :
     done < <(settings_listeners)
 }
 
@@ -156,7 +159,7 @@ cluster_wait() {
         clock_read
         if ((now_ms - began >= limit_ms)) || [[ " ${waiting[*]} " == *'!'* ]]; then break; fi
         if [[ $told == no ]] && ((now_ms - began > 3000)); then told=yes && say "Waiting for ${waiting[*]}" >&2; fi
-        sleep 0.02
+        sleep 0.1
     done
     for machine in "$@"; do in_machine "$machine" machine_explain "${waiting[@]#!}"; done
     return 1
@@ -165,15 +168,17 @@ cluster_wait() {
 # Prints those of the machine's processes that match pattern $1 and are not ready; with a ! in front who will not get ready.
 machine_waiting() {
     local name unready
+    unready=" $(launch_unready | tr '\n' ' ')"
     for name in "${process_names[@]}"; do
         # shellcheck disable=SC2053  # a pattern
         if [[ $name != $1 ]]; then continue; fi
-        if ! process_is_alive "$name" || launch_is_dying "$name"; then printf '!%s\n' "$name"; fi
+        if ! process_is_alive "$name"; then
+            printf '!%s\n' "$name"
+        elif [[ $unready == *" $name "* ]]; then
+            if launch_is_dying "$name"; then printf '!'; fi
+            printf '%s\n' "$name"
+        fi
     done
-    while read -r unready; do
-        # shellcheck disable=SC2053
-        if [[ $unready == $1 ]]; then printf '%s\n' "$unready"; fi
-    done < <(launch_unready)
 }
 
 # Explains why those of the processes $@ that are of this machine are not ready.

@@ -78,7 +78,7 @@ cluster_derive() {
         0.0.0.0 | '*') cluster_reach=127.0.0.1 ;;
         '[::]') cluster_reach='[::1]' ;;
     esac
-    cluster_catalog_urls='' cluster_order_urls=''
+    reach=$cluster_reach cluster_catalog_urls='' cluster_order_urls=''
     for node in $PYGMY_CLUSTER_NODES; do
         cluster_catalog_urls+=,$cluster_scheme://$(cluster_address "$node"):$PYGMY_PORT_CATALOG_A
         cluster_order_urls+=,$cluster_scheme://$(cluster_address "$node"):$PYGMY_PORT_ORDER_A

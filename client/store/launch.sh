@@ -136,7 +136,7 @@ launch_explain() {
     local name log reason pid started boot log_offset
     for name in "$@"; do
         log=$PYGMY_LOG_DIR/$name.log
-        if [[ $name == nginx ]]; then log=$PYGMY_LOG_DIR/nginx-error.log; fi
+        if [[ $name == nginx* || $name == frontend ]]; then log=$PYGMY_LOG_DIR/nginx-error.log; fi
         if ! process_is_alive "$name"; then
             say "$me: $name does not run"
         elif launch_is_dying "$name"; then
