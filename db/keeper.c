@@ -141,11 +141,32 @@ static void init_times(struct keeper *keeper)
 {
 	int64_t now_ms = monotonic_ms();
 	keeper->position.answered_at_ms = keeper->position.mark_at_ms = now_ms;
+	keeper->position.answered = -1;
 	keeper->pulse.since_ms = wallclock_ms();
 	keeper->pulse.objection = NODE_STARTING;
 	keeper->care.audited_ms = keeper->care.compacted_ms = keeper->care.alarms_ms = now_ms;
 	roll_init(&keeper->pulse.roll);
 	comparison_init(&keeper->pulse.comparison);
+}
+
+enum pygmy_error keeper_prepare(struct keeper *keeper)
+{
+	init_lock(keeper);
+	init_times(keeper);
+	open_log(keeper);
+	return is_sound(keeper->config) && create_clients(keeper) ? PYGMY_OK : PYGMY_INTERNAL;
+}
+
+void keeper_release(struct keeper *keeper)
+{
+	etcd_destroy(keeper->position.etcd);
+	etcd_destroy(keeper->pulse.etcd);
+	etcd_destroy(keeper->care.etcd);
+	reader_pool_destroy(keeper->readers);
+	if (keeper->has_log)
+		line_log_close(&keeper->log);
+	pthread_cond_destroy(&keeper->wake);
+	pthread_mutex_destroy(&keeper->mutex);
 }
 
 enum pygmy_error keeper_create(const struct cluster_config *config, struct node_state *state, struct replica *replica, struct follower *follower,
@@ -159,12 +180,9 @@ enum pygmy_error keeper_create(const struct cluster_config *config, struct node_
 	keeper->state = state;
 	keeper->replica = replica;
 	keeper->follower = follower;
-	init_lock(keeper);
-	init_times(keeper);
-	open_log(keeper);
-	enum pygmy_error error = reader_pool_create(config->db_path, 2, &keeper->readers);
-	if (error == PYGMY_OK && (!is_sound(config) || !create_clients(keeper)))
-		error = PYGMY_INTERNAL;
+	enum pygmy_error error = keeper_prepare(keeper);
+	if (error == PYGMY_OK)
+		error = reader_pool_create(config->db_path, 2, &keeper->readers);
 	if (error == PYGMY_OK && !start_threads(keeper))
 		error = PYGMY_OUT_OF_MEMORY;
 	if (error != PYGMY_OK) {
@@ -185,13 +203,6 @@ void keeper_destroy(struct keeper *keeper)
 	pthread_mutex_unlock(&keeper->mutex);
 	for (int i = 0; i < keeper->thread_count; i++)
 		pthread_join(keeper->threads[i], NULL);
-	etcd_destroy(keeper->position.etcd);
-	etcd_destroy(keeper->pulse.etcd);
-	etcd_destroy(keeper->care.etcd);
-	reader_pool_destroy(keeper->readers);
-	if (keeper->has_log)
-		line_log_close(&keeper->log);
-	pthread_cond_destroy(&keeper->wake);
-	pthread_mutex_destroy(&keeper->mutex);
+	keeper_release(keeper);
 	free(keeper);
 }

@@ -39,7 +39,9 @@
 struct keeper_position {
 	struct etcd *etcd;
 	int next;                                     /* endpoint whose turn it is */
-	int64_t retry_at_ms[ETCD_ENDPOINTS_MAX];      /* it failed: others first until then */
+	int64_t retry_at_ms[ETCD_ENDPOINTS_MAX];      /* it failed: others first until then; 0: it did not */
+	int64_t retry_ms;                             /* until then none that failed is tried again */
+	int answered;                                 /* endpoint that answered last, -1: none did */
 	unsigned asked;                               /* a bit per endpoint that failed since the last answer */
 	int64_t answered_at_ms;                       /* when the last question that was answered was sent */
 	bool lost;                                    /* the quorum is, as far as was told */
@@ -93,7 +95,7 @@ struct keeper_care {
 	uint64_t compacted_index, compacted_log;      /* of the log with this create_revision */
 	int64_t compacted_ms;
 	int64_t alarms_ms;
-	int64_t cure_at_ms, cure_pause_ms;            /* not before; 0: none runs */
+	int64_t cure_at_ms, cure_pause_ms;            /* the next round of a cure: not before; 0: there was none */
 	int cure_next;                                /* member that is defragmented next */
 	int cure_rounds;
 };
@@ -116,6 +118,13 @@ struct keeper {
 	struct keeper_pulse pulse;
 	struct keeper_care care;
 };
+
+/*
+ * All of a zeroed keeper whose config is set, but its readers and threads; release frees it, readers included. Errors: INTERNAL, OUT_OF_MEMORY;
+ * release it then too.
+ */
+enum pygmy_error keeper_prepare(struct keeper *keeper);
+void keeper_release(struct keeper *keeper);
 
 /* Each returns the monotonic time of its next step. */
 int64_t keeper_position_step(struct keeper *keeper);

@@ -2,8 +2,8 @@
  * keeper_position: where the log ends, asked every T/4 by a linearizable read: what makes reads fresh, tells whether there is a quorum,
  * and whether the follower's watch can be trusted.
  *
- * Endpoints take turns. One that does not answer costs one short attempt, and is then asked last for a while; so with a majority
- * within reach a good answer comes within T, however the others hang.
+ * Endpoints take turns. One that does not answer costs one short attempt, and is then asked seldom; so with a majority within reach a
+ * good answer comes within T, however the others hang.
  */
 #include "db/keeper_internal.h"
 #include "db/monotonic.h"
@@ -18,16 +18,27 @@ static int64_t attempt_ms(int lease_ms)
 	return quarter_ms < ETCD_ATTEMPT_MS ? quarter_ms : ETCD_ATTEMPT_MS;
 }
 
-/* The next one that has not failed lately, else the one that failed first. */
-static int choose_endpoint(const struct keeper_position *position, int64_t now_ms)
+/*
+ * After a failure the one that answered last, if it was not that; else the next one that did not fail lately. Of those that did one is
+ * tried again per T, when its time has come. If all did, the one that did so first.
+ */
+static int choose_endpoint(struct keeper *keeper, int64_t now_ms)
 {
+	struct keeper_position *position = &keeper->position;
 	int count = etcd_endpoint_count(position->etcd);
 	int best = position->next % count;
+	if (position->asked != 0 && position->answered >= 0 && (position->asked & 1u << position->answered) == 0)
+		return position->answered;
 	for (int i = 0; i < count; i++) {
 		int number = (position->next + i) % count;
-		if (position->retry_at_ms[number] <= now_ms)
+		int64_t retry_at_ms = position->retry_at_ms[number];
+		if (retry_at_ms == 0)
 			return number;
-		if (position->retry_at_ms[number] < position->retry_at_ms[best])
+		if (retry_at_ms <= now_ms && position->retry_ms <= now_ms) {
+			position->retry_ms = now_ms + keeper->config->lease_ms;
+			return number;
+		}
+		if (retry_at_ms < position->retry_at_ms[best])
 			best = number;
 	}
 	return best;
@@ -80,6 +91,7 @@ static void take_answer(struct keeper *keeper, int endpoint, const struct etcd_p
 	struct node_view view;
 	position->retry_at_ms[endpoint] = 0;
 	position->asked = 0;
+	position->answered = endpoint;
 	position->answered_at_ms = sent_at_ms;
 	node_state_set_quorum(keeper->state, true);
 	if (position->lost)
@@ -96,7 +108,7 @@ int64_t keeper_position_step(struct keeper *keeper)
 	struct keeper_position *position = &keeper->position;
 	struct etcd_position log;
 	int64_t lease_ms = keeper->config->lease_ms, sent_at_ms = monotonic_ms();
-	int endpoint = choose_endpoint(position, sent_at_ms);
+	int endpoint = choose_endpoint(keeper, sent_at_ms);
 	position->next = endpoint + 1;
 	etcd_prefer(position->etcd, endpoint);
 	enum etcd_outcome outcome = etcd_log_position(position->etcd, CLUSTER_LOG_KEY, sent_at_ms + attempt_ms((int)lease_ms), &log);

@@ -143,10 +143,17 @@ static void end_cure(struct keeper *keeper)
 	if (care->cure_rounds > 0)
 		keeper_say(keeper, "space back", keeper->config->node, "etcd takes writes again, after %d rounds", care->cure_rounds);
 	care->cure_rounds = care->cure_next = 0;
-	care->cure_at_ms = care->cure_pause_ms = 0;
 	pthread_mutex_lock(&keeper->mutex);
 	keeper->knowledge.no_space = false;
 	pthread_mutex_unlock(&keeper->mutex);
+}
+
+/* Doubled also over the end of a cure that did not last. */
+static int64_t next_pause_ms(const struct keeper_care *care)
+{
+	if (care->cure_pause_ms == 0 || monotonic_ms() - care->cure_at_ms > KEEPER_CURE_PAUSE_MAX_MS)
+		return PAUSE_MIN_MS;
+	return 2 * care->cure_pause_ms < KEEPER_CURE_PAUSE_MAX_MS ? 2 * care->cure_pause_ms : KEEPER_CURE_PAUSE_MAX_MS;
 }
 
 static void run_round(struct keeper *keeper, const struct etcd_alarm *alarms, int count)
@@ -157,9 +164,7 @@ static void run_round(struct keeper *keeper, const struct etcd_alarm *alarms, in
 	compact(keeper);
 	if (defragment_all(keeper))
 		disarm(keeper, alarms, count);
-	care->cure_pause_ms = care->cure_pause_ms == 0 ? PAUSE_MIN_MS : 2 * care->cure_pause_ms;
-	if (care->cure_pause_ms > KEEPER_CURE_PAUSE_MAX_MS)
-		care->cure_pause_ms = KEEPER_CURE_PAUSE_MAX_MS;
+	care->cure_pause_ms = next_pause_ms(care);
 	care->cure_at_ms = monotonic_ms() + care->cure_pause_ms;
 }
 

@@ -134,6 +134,11 @@ enum pygmy_error reader_begin(struct replica *replica, const struct read_terms *
 	return error;
 }
 
+enum pygmy_error reader_begin_as_is(struct replica *replica, struct reader **out)
+{
+	return reader_pool_begin(replica->readers, 0, out);
+}
+
 enum pygmy_error replica_propose(struct replica *replica, const struct command *command, int64_t deadline_ms, struct result *out)
 {
 	return proposer_propose(replica->proposer, command, deadline_ms, out);

@@ -59,6 +59,11 @@ struct replica_stats *replica_stats(struct replica *replica);
  * The reader belongs to the calling thread and must be ended by it. Errors: BEHIND, NOT_READY, STORAGE_*, BUSY, STOPPING.
  */
 enum pygmy_error reader_begin(struct replica *replica, const struct read_terms *terms, int64_t deadline_ms, struct reader **out);
+/*
+ * The same of whatever the database holds now, however old, in doubt or not of this cluster it may be: for those who look at the replica
+ * itself, never for what the store sells. Errors: STORAGE_*, BUSY.
+ */
+enum pygmy_error reader_begin_as_is(struct replica *replica, struct reader **out);
 void reader_end(struct reader *reader);
 
 uint64_t reader_revision(const struct reader *reader);

@@ -21,6 +21,7 @@
 
 #include "db/monotonic.h"
 #include "fcgi/common/connections.h"
+#include "fcgi/common/member_routes.h"
 #include "fcgi/common/operator_routes.h"
 #include "fcgi/common/serve.h"
 
@@ -51,11 +52,14 @@ void worker_init(struct worker *worker, const struct worker_app *app)
 	memset(worker, 0, sizeof *worker);
 	worker->app = app;
 	worker->transactions.fd = -1;
+	roster_init(&worker->roster);
 	metrics_init(&worker->metrics);
 	for (size_t i = 0; i < app->route_count && worker->route_count < ROUTES_MAX; i++)
 		worker->routes[worker->route_count++] = &app->routes[i];
 	for (size_t i = 0; i < operator_route_count && worker->route_count < ROUTES_MAX; i++)
 		worker->routes[worker->route_count++] = &operator_routes[i];
+	for (size_t i = 0; i < member_route_count && worker->route_count < ROUTES_MAX; i++)
+		worker->routes[worker->route_count++] = &member_routes[i];
 }
 
 /* ---- roll call ---------------------------------------------------------------------------------------- */
@@ -374,6 +378,7 @@ static int stop_threads(struct worker *worker)
 
 static void close_all(struct worker *worker)
 {
+	roster_close(&worker->roster);
 	replica_close(atomic_load(&worker->replica));
 	snapshot_maker_destroy(worker->snapshots);
 	if (worker->app->logs_transactions)

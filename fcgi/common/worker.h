@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "db/replica.h"
+#include "db/roster.h"
 #include "db/snapshot.h"
 #include "fcgi/common/auth.h"
 #include "fcgi/common/config.h"
@@ -41,6 +42,7 @@ struct worker {
 	struct cluster_config cluster;         /* of a node; etcd NULL: none */
 	char peer_token[TOKEN_HEX_LEN + 1];
 	_Atomic(struct replica *) replica;     /* NULL until it is open */
+	struct roster roster;                  /* the heartbeats of a cluster's members */
 	atomic_int open_error;                 /* enum pygmy_error of the last try */
 	struct snapshot_maker *snapshots;      /* NULL: it makes none */
 	atomic_bool stopping;

@@ -52,6 +52,7 @@ static inline void worker_fixture_open(struct worker_fixture *fixture, const str
 static inline void worker_fixture_close(struct worker_fixture *fixture)
 {
 	exchange_close(&fixture->exchange);
+	roster_close(&fixture->worker.roster);
 	replica_close(atomic_load(&fixture->worker.replica));
 	line_log_close(&fixture->worker.transactions);
 	temporary_folder_remove(&fixture->folder);
