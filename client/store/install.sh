@@ -138,7 +138,7 @@ install_settings() {
 # Deletes everything that the store wrote. The two folders themselves stay, empty.
 install_delete() {
     local folder
-    rm -f -- "$PYGMY_DB" "$PYGMY_DB"-* "$PYGMY_SECRETS_DIR"/{admin,peer}.token
+    rm -f -- "$PYGMY_DB" "$PYGMY_DB"-* "$PYGMY_DB".re{ceived,stored,storing} "$PYGMY_DB".before-* "$PYGMY_SECRETS_DIR"/{admin,peer}.token
     for folder in "$PYGMY_RUN_DIR" "$PYGMY_STATE_DIR"; do
         if [[ ! -d $folder ]]; then continue; fi
         [[ -e $folder/$folder_mark ]] || fail "$exit_failed" "$folder was not made by a store; it is left alone"
