@@ -20,6 +20,8 @@ struct cluster_config {
 	const char *etcd;             /* endpoints, see etcd.h; this node's own first */
 	struct tls_files tls;         /* between machines: etcd, peers, frontends */
 	const char *peer_token;       /* bearer token that peers present to each other; "" for none */
+	const char *catalog_url;      /* http(s)://address:port at which peers reach this node's catalog worker; "" for none */
+	const char *version;          /* of the program */
 	const char *db_path;
 	const char *state_dir;        /* scratch files of snapshots */
 	const char *log_dir;          /* heartbeat.log; "" for none */

@@ -13,7 +13,7 @@ static const char *const statement_sql[] = {
 
 /* ---- the pool --------------------------------------------------------------------------------------- */
 
-enum pygmy_error reader_pool_create(const char *path, int max, const char *log_id, struct reader_pool **out)
+enum pygmy_error reader_pool_create(const char *path, int max, struct reader_pool **out)
 {
 	struct reader_pool *pool = calloc(1, sizeof *pool);
 	*out = NULL;
@@ -26,7 +26,6 @@ enum pygmy_error reader_pool_create(const char *path, int max, const char *log_i
 	}
 	pthread_mutex_init(&pool->mutex, NULL);
 	pool->max = max;
-	pool->log_id = log_id;
 	*out = pool;
 	return PYGMY_OK;
 }
@@ -131,12 +130,15 @@ static enum pygmy_error read_position(struct reader *reader)
 {
 	sqlite3_stmt *statement = reader_statement(reader, READ_POSITION);
 	int rc = sqlite3_step(statement);
-	if (rc == SQLITE_ROW) {
+	struct slice log_id = rc == SQLITE_ROW ? column_text(statement, 3) : SLICE_EMPTY;
+	if (log_id.len == LOG_ID_TEXT_LEN) {
+		memcpy(reader->log_id, log_id.ptr, LOG_ID_TEXT_LEN);
 		reader->revision = (uint64_t)sqlite3_column_int64(statement, 0);
 		reader->floor = (uint64_t)sqlite3_column_int64(statement, 1);
 		reader->catalogue_loaded = sqlite3_column_int(statement, 2) != 0;
 	}
-	enum pygmy_error error = database_error(&reader->database, rc == SQLITE_DONE ? SQLITE_CORRUPT : rc, "read position");
+	bool is_sound = log_id.len == LOG_ID_TEXT_LEN || (rc != SQLITE_ROW && rc != SQLITE_DONE);
+	enum pygmy_error error = database_error(&reader->database, is_sound ? rc : SQLITE_CORRUPT, "read position");
 	sqlite3_reset(statement);
 	return error;
 }

@@ -11,7 +11,7 @@
 #define READER_STATEMENTS(X) \
 	X(BEGIN, "BEGIN") \
 	X(COMMIT, "COMMIT") \
-	X(POSITION, "SELECT log_index, floor, catalogue_loaded FROM store") \
+	X(POSITION, "SELECT log_index, floor, catalogue_loaded, log_id FROM store") \
 	X(SLOT, "SELECT revision FROM slots WHERE slot = ?1") \
 	X(ITEM, "SELECT id, title, topic, cost_minor, count FROM items WHERE id = ?1 AND deleted = 0") \
 	X(ITEMS, "SELECT id, title, topic, cost_minor, count FROM items WHERE id > ?2 AND deleted = 0 ORDER BY id LIMIT ?3") \
@@ -40,6 +40,7 @@ struct reader {
 	uint64_t floor;
 	int64_t stale_ms;
 	bool catalogue_loaded;
+	char log_id[LOG_ID_TEXT_LEN + 1];     /* of the log that the database belongs to now */
 	sqlite3_stmt *item_statement; /* whose row the caller still looks at, or NULL */
 };
 
@@ -49,7 +50,6 @@ struct reader_pool {
 	int opened;
 	int max;
 	char *path;
-	const char *log_id;
 };
 
 sqlite3_stmt *reader_statement(const struct reader *reader, enum reader_query which);

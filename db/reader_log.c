@@ -12,7 +12,7 @@ static enum pygmy_error write_reset(struct reader *reader, struct arena *arena, 
 {
 	struct changes_head head = { .kind = CHANGES_RESET, .position = reader->revision };
 	char buf[128];
-	memcpy(head.log_id, reader->pool->log_id, LOG_ID_HEX_LEN);
+	memcpy(head.log_id, reader->log_id, LOG_ID_HEX_LEN);
 	*text = arena_copy(arena, (struct slice){ buf, changes_write_head(&head, buf, sizeof buf) });
 	return text->ptr == NULL ? PYGMY_OUT_OF_MEMORY : PYGMY_OK;
 }
@@ -55,7 +55,7 @@ static enum pygmy_error write_delta(struct reader *reader, const uint64_t *newes
 	char *buf = size > CHANGES_TEXT_MAX_BYTES ? NULL : arena_take(arena, size);
 	if (buf == NULL)
 		return write_reset(reader, arena, text);
-	memcpy(head.log_id, reader->pool->log_id, LOG_ID_HEX_LEN);
+	memcpy(head.log_id, reader->log_id, LOG_ID_HEX_LEN);
 	size_t len = changes_write_head(&head, buf, size);
 	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
 		if (newest[slot] != 0)
@@ -66,7 +66,7 @@ static enum pygmy_error write_delta(struct reader *reader, const uint64_t *newes
 
 enum pygmy_error reader_changes(struct reader *reader, struct slice log_id, uint64_t since, struct arena *arena, struct slice *text)
 {
-	bool known = slice_equal(log_id, slice_of(reader->pool->log_id)) && since <= reader->revision &&
+	bool known = slice_equal(log_id, slice_of(reader->log_id)) && since <= reader->revision &&
 		     reader->revision - since < CHANGES_RING_ENTRIES;
 	uint64_t *newest = known ? calloc(SLOT_COUNT, sizeof *newest) : NULL;
 	bool complete = false;

@@ -27,4 +27,11 @@ void recorded_close(struct recorded *recorded);           /* NULL is allowed */
 enum pygmy_error recorded_results(struct recorded *recorded, struct slice entry, uint64_t index, struct arena *arena,
 				  struct result *results, size_t *result_count);
 
+/*
+ * For an entry of which nobody could tell whether it went into the log: whether the database, which has applied since or more, holds a
+ * record of each of its commands. Then (*found) results are as above, and repeated is set for decisions of since and older. Errors: as above.
+ */
+enum pygmy_error recorded_look(struct recorded *recorded, struct slice entry, uint64_t since, struct arena *arena, struct result *results,
+			       size_t *result_count, bool *found);
+
 #endif

@@ -37,6 +37,9 @@ struct settings {
 	char file[SETTINGS_PATH_MAX_BYTES];          /* the file that was read; empty: none */
 	struct settings_urls frontend, catalog, order;
 	char token_file[SETTINGS_PATH_MAX_BYTES];    /* empty: nobody said where it is */
+	char peer_ca[SETTINGS_PATH_MAX_BYTES];       /* TLS between machines: all three, or empty */
+	char peer_certificate[SETTINGS_PATH_MAX_BYTES];
+	char peer_key[SETTINGS_PATH_MAX_BYTES];
 	int64_t timeout_ms;                          /* 0: not given, the command has its own */
 };
 

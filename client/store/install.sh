@@ -72,8 +72,8 @@ install_files() {
     for file in bin/catalog bin/order bin/pygmy; do printf '%s %s\n' "$PYGMY_BUILD/$file" "$file"; done
     # nginx itself is never built with a sanitizer, so it always loads the release variant.
     printf '%s %s\n' .build/release/lib/libpygmy_coherence.so lib/libpygmy_coherence.so db/catalogue.json catalogue.json
-    for file in "$clone"/nginx/*.conf "$clone"/nginx/*.template "$clone"/nginx/*.lua "$clone"/nginx/render.sh; do
-        file=nginx/${file##*/}
+    for file in "$clone"/nginx/*.conf "$clone"/nginx/*/*.conf "$clone"/nginx/*.template "$clone"/nginx/*.lua "$clone"/nginx/render.sh; do
+        file=${file#"$clone"/}
         printf '%s %s\n' "$file" "$file"
     done
 }

@@ -59,6 +59,8 @@ void answer_write_head(const struct answer *answer, size_t body_len, struct writ
 		put_number_header(out, SLICE_LITERAL("X-Pygmy-Revision: "), answer->revision);
 	if (answer->has_changed)
 		put_number_header(out, SLICE_LITERAL("X-Pygmy-Changed: "), answer->changed);
+	put_text_header(out, SLICE_LITERAL("X-Accel-Redirect: /.snapshot/"), answer->file);
+	put_text_header(out, SLICE_LITERAL("X-Pygmy-Chain: "), answer->chain);
 	writer_put_literal(out, "Cache-Control: no-cache\r\n");
 	if (answer->cacheable)
 		writer_put_literal(out, "X-Accel-Expires: 31536000\r\n");

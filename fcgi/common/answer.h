@@ -25,6 +25,8 @@ struct answer {
 	struct slice location;
 	struct slice allow;
 	struct slice request_key;     /* the client's or nginx's, as it came */
+	struct slice file;            /* nginx sends it instead of the body: its name below /.snapshot/ */
+	struct slice chain;           /* X-Pygmy-Chain: of a snapshot, in hex digits */
 };
 
 /* The reason phrase; "Unknown" for a status that the store does not use. */

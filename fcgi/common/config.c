@@ -128,6 +128,7 @@ static bool load(const struct settings *settings, struct worker_config *config, 
 	static const char STATE[] = "PYGMY_STATE_DIR";
 	bool good = get_name(settings, kind, config->name)
 		&& get_text(settings, "PYGMY_DB", STATE, "/store.db", config->db_path, sizeof config->db_path)
+		&& get_text(settings, STATE, NULL, NULL, config->state_dir, sizeof config->state_dir)
 		&& get_text(settings, "PYGMY_CATALOGUE", STATE, "/app/catalogue.json", config->catalogue_path, sizeof config->catalogue_path)
 		&& get_text(settings, "PYGMY_SECRETS_DIR", STATE, "/secrets", config->secrets_dir, sizeof config->secrets_dir)
 		&& get_text(settings, "PYGMY_LOG_DIR", STATE, "/logs", config->log_dir, sizeof config->log_dir)

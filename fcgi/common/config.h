@@ -21,6 +21,7 @@
 struct worker_config {
 	char name[WORKER_NAME_BYTES];     /* PYGMY_NAME: [A-Za-z0-9-], "catalog-A" */
 	char db_path[PATH_MAX];
+	char state_dir[PATH_MAX];         /* PYGMY_STATE_DIR; "": none */
 	char catalogue_path[PATH_MAX];    /* "": none */
 	char secrets_dir[PATH_MAX];
 	char log_dir[PATH_MAX];

@@ -136,8 +136,11 @@ static void put_worker(struct exchange *exchange)
 	if (counted)
 		put_int_member(out, "items", counts.items);
 	put_text_member(out, "kind", worker->app->kind);
-	if (replica != NULL)
-		put_text_member(out, "log_id", replica_log_id(replica));
+	if (replica != NULL) {
+		char log_id[LOG_ID_TEXT_LEN + 1];
+		replica_log_id(replica, log_id);
+		put_text_member(out, "log_id", log_id);
+	}
 	put_text_member(out, "name", worker->config.name);
 	if (counted)
 		put_int_member(out, "orders", counts.orders);

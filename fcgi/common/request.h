@@ -46,7 +46,7 @@ struct request {
 
 	struct query_string query;    /* after request_parse_query */
 	struct slice body;            /* after request_read_body */
-	struct slice path_id;         /* the text of {id}, set by the route */
+	struct slice path_id;         /* the text of {id} or {name}, set by the route */
 };
 
 /* Collects the parameters. Never fails: what is wrong with them is found by the checks below. */

@@ -1,0 +1,26 @@
+/* snapshot_internal: what the files of snapshot share. */
+#ifndef PYGMY_DB_SNAPSHOT_INTERNAL_H
+#define PYGMY_DB_SNAPSHOT_INTERNAL_H
+
+#include "db/database.h"
+#include "db/snapshot.h"
+
+/* Fills in what the database says of itself: position, log, counts; not bytes. Errors: STORAGE_*. */
+enum pygmy_error snapshot_read_info(struct database *database, struct snapshot_info *info);
+
+/* Only the position and the log: cheap, whatever the database's size. Errors: STORAGE_*. */
+enum pygmy_error snapshot_read_position(struct database *database, struct snapshot_info *info);
+
+/* The part of snapshot_check that comes before SQLite opens the file: header, size, nothing beside it. Errors: as snapshot_check. */
+enum pygmy_error snapshot_check_header(const char *path, int64_t *bytes, char why[SNAPSHOT_WHY_BYTES]);
+
+/* The part that is about orders and stock. Errors: as snapshot_check. */
+enum pygmy_error snapshot_check_books(struct database *database, const struct snapshot_info *info, char why[SNAPSHOT_WHY_BYTES]);
+
+/* Whether bytes more fit on the file's disk, with SNAPSHOT_SPARE_BYTES left. */
+bool snapshot_fits(int fd, int64_t bytes);
+
+/* What an errno value of a file operation means; logged, and told in why (may be NULL). */
+enum pygmy_error snapshot_file_error(int number, const char *path, char why[SNAPSHOT_WHY_BYTES]);
+
+#endif
