@@ -73,7 +73,7 @@ FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 # Everything below is relative to the clone, whose path may hold spaces. Recipes with a + build in parallel by themselves.
 JOBS = -j$(shell nproc)
 
-.PHONY: run stop restart status logs reset bench test unit system sanitized fuzz lint test-fresh clean deps
+.PHONY: run stop restart status logs restore reset bench test unit system sanitized fuzz lint test-fresh clean deps
 run: ## install what is missing, build, start the store and show it working
 	@client/deps.sh run
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
@@ -92,6 +92,9 @@ status: ## show what runs, since when, with how much memory
 
 logs: ## show the end of every log (make logs FOLLOW=1 goes on)
 	@client/store.sh logs $(if $(FOLLOW),-f)
+
+restore: ## put a backup in the place of the store's data (make restore BACKUP=FILE)
+	@client/store.sh restore '$(subst ','\'',$(BACKUP))'
 
 reset: ## stop the store and delete its data
 	@client/store.sh reset
