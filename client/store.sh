@@ -24,13 +24,13 @@ set -euo pipefail
 
 readonly exit_failed=1 exit_usage=2 exit_down=3 exit_port=4 exit_locked=5
 readonly start_limit_ms=60000 repair_limit_ms=4000 end_limit_ms=5000 log_limit_bytes=$((16 * 1024 * 1024))
-readonly lock_limit_s=90
+readonly lock_limit_s=90 me=store
 
 say() { printf '%s\n' "$*"; }
 fail() {
     local code=$1
     shift
-    printf 'store: %s\n' "$*" >&2
+    printf '%s: %s\n' "$me" "$*" >&2
     exit "$code"
 }
 
@@ -49,17 +49,6 @@ clone=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 . "$clone/client/store/report.sh"
 
 usage() { sed -n '2,/^set /{/^#/!d;s/^# \{0,1\}//;p}' "$clone/client/store.sh"; }
-
-# Takes the lock: a lock on the run folder itself, so that there is no lock file to be left behind.
-lock_store() {
-    while :; do
-        exec 9<"$PYGMY_RUN_DIR"
-        flock --wait "$lock_limit_s" 9 || fail "$exit_locked" "another start or stop of this store takes more than $lock_limit_s s"
-        # A reset may have deleted the folder while we waited.
-        if [[ /proc/self/fd/9 -ef $PYGMY_RUN_DIR ]]; then return; fi
-        install_folder "$PYGMY_RUN_DIR"
-    done
-}
 
 # Whether the store was ever started (and not reset since).
 was_started() { [[ -d $PYGMY_STATE_DIR || -d $PYGMY_RUN_DIR ]] && { [[ $EUID -ne 0 ]] || id -u "$PYGMY_USER" >/dev/null 2>&1; }; }

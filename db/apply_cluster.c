@@ -42,6 +42,7 @@ enum pygmy_error apply_member_set(struct apply *apply, const struct member_set_c
 	bind_text(statement, 1, member_set->name);
 	bind_text(statement, 2, member_set->catalog_url);
 	bind_text(statement, 3, member_set->order_url);
+	bind_int(statement, 4, (int64_t)apply->index);
 	return statement_run(apply->database, statement, "put member");
 }
 

@@ -38,7 +38,7 @@
 		    " supplied = excluded.count + sold, deleted = 0") \
 	X(RAISE_SLOT, "INSERT INTO slots (slot, revision) VALUES (?1, ?2) ON CONFLICT (slot) DO UPDATE SET revision = excluded.revision") \
 	X(COUNT_MEMBERS, "SELECT count(*), coalesce(sum(name = ?1), 0) FROM members") \
-	X(PUT_MEMBER, "INSERT INTO members (name, catalog_url, order_url) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE SET" \
+	X(PUT_MEMBER, "INSERT INTO members (name, catalog_url, order_url, since) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) DO UPDATE SET" \
 		      " catalog_url = excluded.catalog_url, order_url = excluded.order_url") \
 	X(REMOVE_MEMBER, "DELETE FROM members WHERE name = ?1") \
 	X(AUDIT_ITEMS, "SELECT * FROM items WHERE id > ?1 ORDER BY id LIMIT ?2") \

@@ -37,6 +37,16 @@ enum pygmy_error database_open(struct database *database, const char *path, enum
 enum pygmy_error database_prepare(struct database *database, const char *const *sql, int count);
 void database_close(struct database *database);
 
+/*
+ * Makes path an empty database, whatever it was: damaged, cut off, of zero length, no database at all, missing. Others may have
+ * it open; they see it emptied by a transaction like any other (unless the file was missing: what they have open is another one then).
+ * Errors: STORAGE_*, BUSY, OUT_OF_MEMORY.
+ */
+enum pygmy_error database_reset(const char *path);
+
+/* Whether the file that is open is no longer the one at its path: removed, or replaced. */
+bool database_has_moved(const struct database *database);
+
 /* Translates an SQLite result code; logs what is not BUSY. during names the action for the log. */
 enum pygmy_error database_error(struct database *database, int rc, const char *during);
 

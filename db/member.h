@@ -18,15 +18,18 @@ struct member {
 	uint8_t chain[CHAIN_BYTES];   /* at applied */
 	uint64_t durable;             /* index that the last completed checkpoint covers */
 	int64_t since_ms;             /* up since, epoch, UTC */
-	char version[24];             /* of the program */
+	char version[24];             /* of the program: [A-Za-z0-9.+~-] */
+	char catalog_url[NODE_URL_MAX_BYTES + 1];     /* where peers get snapshots, "" for none */
 };
 
 #define MEMBER_TEXT_MAX_BYTES 1024
 
-/* Writes the JSON text. Returns its length; buf of MEMBER_TEXT_MAX_BYTES always suffices. */
+/* Writes the JSON text. Returns its length; buf of MEMBER_TEXT_MAX_BYTES always suffices. 0: buf is too small, or a field is not valid. */
 size_t member_write(const struct member *member, char *buf, size_t buf_size);
+/* False: text is not a member's, or breaks a limit; *out is not to be used then. */
 bool member_parse(struct slice text, struct member *out);
 
+/* 1 to NODE_NAME_MAX_BYTES of [A-Za-z0-9-]. */
 bool node_name_is_valid(struct slice name);
 /* http:// or https://, a host and a port, nothing behind it. */
 bool node_url_is_valid(struct slice url);

@@ -31,7 +31,8 @@
 	"CREATE TABLE members (" \
 	"  name TEXT PRIMARY KEY CHECK (length(CAST(name AS BLOB)) BETWEEN 1 AND 16)," \
 	"  catalog_url TEXT NOT NULL CHECK (length(CAST(catalog_url AS BLOB)) BETWEEN 1 AND 200)," \
-	"  order_url TEXT NOT NULL CHECK (length(CAST(order_url AS BLOB)) BETWEEN 1 AND 200)" \
+	"  order_url TEXT NOT NULL CHECK (length(CAST(order_url AS BLOB)) BETWEEN 1 AND 200)," \
+	"  since INTEGER NOT NULL CHECK (since > 0)" \
 	") STRICT, WITHOUT ROWID;" \
 	"CREATE TABLE log (" \
 	"  one INTEGER PRIMARY KEY CHECK (one = 1)," \
@@ -134,29 +135,49 @@ static enum pygmy_error create(struct database *database, const char *log_id)
 	return error;
 }
 
+struct found {
+	int64_t application_id, version, tables;
+};
+
+static enum pygmy_error find(struct database *database, struct found *out)
+{
+	enum pygmy_error error = read_pragma(database, "PRAGMA application_id", &out->application_id);
+	if (error == PYGMY_OK)
+		error = read_pragma(database, "PRAGMA user_version", &out->version);
+	if (error == PYGMY_OK)
+		error = read_pragma(database, "SELECT count(*) FROM sqlite_schema", &out->tables);
+	return error;
+}
+
+static enum pygmy_error refuse(const struct found *found)
+{
+	if (found->application_id != SCHEMA_APPLICATION_ID)
+		diagnose_error("the database file belongs to another program (application_id %lld)", (long long)found->application_id);
+	else
+		diagnose_error("the database has schema version %lld, this program knows %d: use the version that wrote it",
+			       (long long)found->version, SCHEMA_VERSION);
+	return PYGMY_INCOMPATIBLE;
+}
+
 enum pygmy_error schema_ensure(struct database *database, const char *log_id, bool *created)
 {
-	int64_t application_id = 0, version = 0, tables = 0;
-	enum pygmy_error error = read_pragma(database, "PRAGMA application_id", &application_id);
-	if (error == PYGMY_OK)
-		error = read_pragma(database, "PRAGMA user_version", &version);
-	if (error == PYGMY_OK)
-		error = read_pragma(database, "SELECT count(*) FROM sqlite_schema", &tables);
+	struct found found = { 0 };
+	enum pygmy_error error = find(database, &found);
 	if (error != PYGMY_OK)
 		return error;
-	*created = tables == 0 && application_id == 0;
+	*created = found.tables == 0 && found.application_id == 0;
 	if (*created)
 		return create(database, log_id);
-	if (application_id != SCHEMA_APPLICATION_ID) {
-		diagnose_error("the database file belongs to another program (application_id %lld)", (long long)application_id);
-		return PYGMY_INCOMPATIBLE;
-	}
-	if (version == 1)
+	if (found.application_id == SCHEMA_APPLICATION_ID && found.version == 1)
 		return database_exec(database, from_version_1);
-	if (version != SCHEMA_VERSION) {
-		diagnose_error("the database has schema version %lld, this program knows %d: use the version that wrote it",
-			       (long long)version, SCHEMA_VERSION);
-		return PYGMY_INCOMPATIBLE;
-	}
-	return PYGMY_OK;
+	return found.application_id == SCHEMA_APPLICATION_ID && found.version == SCHEMA_VERSION ? PYGMY_OK : refuse(&found);
+}
+
+enum pygmy_error schema_check(struct database *database)
+{
+	struct found found = { 0 };
+	enum pygmy_error error = find(database, &found);
+	if (error != PYGMY_OK)
+		return error;
+	return found.application_id == SCHEMA_APPLICATION_ID && found.version == SCHEMA_VERSION ? PYGMY_OK : refuse(&found);
 }

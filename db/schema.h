@@ -36,4 +36,7 @@
  */
 enum pygmy_error schema_ensure(struct database *database, const char *log_id, bool *created);
 
+/* Whether database is one of this version, and changes nothing. Errors: INCOMPATIBLE, STORAGE_*. */
+enum pygmy_error schema_check(struct database *database);
+
 #endif
