@@ -8,7 +8,7 @@
 
 #include "db/applier.h"
 
-#define FIXTURE_VALUES_MAX 400
+#define FIXTURE_VALUES_MAX 1500
 #define FIXTURE_CLUSTER UINT64_C(0xfedcba9876543210)     /* no int64_t */
 
 /* Every value of one log; revisions have gaps, since other keys are written too. */

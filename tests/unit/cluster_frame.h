@@ -79,10 +79,10 @@ static inline void cluster_node_make(struct cluster_frame *frame, int number)
 	snprintf(node->name, sizeof node->name, "%c", 'A' + number);
 	folder_make(node->folder);
 	path_in(node->db_path, node->folder, "store.db");
-	for (int i = 0; i < frame->server.count; i++) {
-		int member = (i + number) % frame->server.count;
-		strncat(node->endpoints, i > 0 ? " " : "", sizeof node->endpoints - strlen(node->endpoints) - 1);
-		strncat(node->endpoints, frame->server.members[member].url, sizeof node->endpoints - strlen(node->endpoints) - 1);
+	size_t len = 0;
+	for (int i = 0; i < frame->server.count && len < sizeof node->endpoints; i++) {
+		const char *url = frame->server.members[(i + number) % frame->server.count].url;
+		len += (size_t)snprintf(node->endpoints + len, sizeof node->endpoints - len, "%s%s", i > 0 ? " " : "", url);
 	}
 	node->config = (struct cluster_config){ .node = node->name, .etcd = node->endpoints, .peer_token = "", .catalog_url = node->url,
 						.version = "test", .db_path = node->db_path, .state_dir = node->folder, .log_dir = "",
