@@ -58,10 +58,8 @@ cluster_names() {
     if [[ ${PYGMY_CLUSTER_TLS:-off} == on ]]; then scheme=https; fi
     frontend=http://$PYGMY_LISTEN:$PYGMY_PORT_FRONTEND
     nodes=() node_words=() again_words=()
-    for node in $(sed -n 's/^PYGMY_CLUSTER_NODES="\(.*\)"/\1/p' "$PYGMY_STATE_DIR/cluster.env"); do cluster_name_node "$node"; done
-    for node in $(sed -n 's/^PYGMY_CLUSTER_ETCD="\(.*\)"/\1/p' "$PYGMY_STATE_DIR/cluster.env"); do
-        etcd_of[$node]=$scheme://$(address_of "$node"):$PYGMY_PORT_ETCD
-    done
+    for node in $(made_with NODES); do cluster_name_node "$node"; done
+    for node in $(made_with ETCD); do etcd_of[$node]=$scheme://$(address_of "$node"):$PYGMY_PORT_ETCD; done
     tls_words=() curl_words=()
     if [[ $scheme == https ]]; then
         tls_words=(--ca "$PYGMY_STATE_DIR/secrets/tls/ca.pem" --cert "$PYGMY_STATE_DIR/secrets/tls/A.pem" --key "$PYGMY_STATE_DIR/secrets/tls/A.key")
@@ -69,6 +67,8 @@ cluster_names() {
     fi
     if [[ -e $store_dir/items ]]; then read -r -a items <"$store_dir/items"; fi
 }
+
+made_with() { grep "^PYGMY_CLUSTER_$1=" "$PYGMY_STATE_DIR/cluster.env" | cut -d '"' -f 2; }
 
 cluster_name_node() {
     nodes+=("$1")
