@@ -6,6 +6,7 @@
 #define PYGMY_TESTS_CLUSTER_FRAME_H
 
 #include "tests/unit/etcd_server.h"
+#include "tests/unit/snapshot_server.h"
 
 #include "db/cluster.h"
 #include "db/etcd.h"
@@ -26,6 +27,7 @@ struct cluster_node {
 	char endpoints[64 * ETCD_SERVER_MEMBERS_MAX];     /* its own etcd first */
 	struct cluster_config config;
 	struct replica *replica;      /* NULL: closed */
+	struct snapshot_server snapshots;
 };
 
 struct cluster_frame {
@@ -108,6 +110,13 @@ static inline void cluster_node_close(struct cluster_node *node)
 	node->replica = NULL;
 }
 
+/* Before it is opened: the others learn its URL by its heartbeat. */
+static inline void cluster_node_serve_snapshots(struct cluster_node *node)
+{
+	snapshot_server_start(&node->snapshots, node->db_path, node->folder);
+	snprintf(node->url, sizeof node->url, "%s", node->snapshots.url);
+}
+
 static inline bool cluster_node_is_ready(const struct cluster_node *node)
 {
 	return replica_ready(node->replica, NULL) == PYGMY_OK;
@@ -148,6 +157,7 @@ static inline void cluster_stop(struct cluster_frame *frame)
 {
 	for (int i = 0; i < frame->count; i++) {
 		cluster_node_close(&frame->nodes[i]);
+		snapshot_server_stop(&frame->nodes[i].snapshots);
 		folder_remove(frame->nodes[i].folder);
 	}
 	etcd_destroy(frame->etcd);
