@@ -126,13 +126,16 @@ static enum pygmy_error begin(struct applier *applier)
 	return error == PYGMY_OK ? applier_read_state(applier) : error;
 }
 
-/* After a failure the file tells what is true: a commit that failed may yet have happened. */
-static enum pygmy_error end(struct applier *applier, enum pygmy_error error)
+/* After a failure the file tells what is true, a commit that failed may yet have happened; if it can't, what was true before. */
+static enum pygmy_error end(struct applier *applier, const struct apply_position *position, const struct applier_log *log,
+			    enum pygmy_error error)
 {
 	if (error == PYGMY_OK)
 		error = database_exec(&applier->database, "COMMIT");
 	if (error != PYGMY_OK) {
 		database_rollback(&applier->database);
+		applier->position = *position;
+		applier->log = *log;
 		enum pygmy_error again = applier_read_state(applier);
 		if (again != PYGMY_OK)
 			diagnose_warning("the position could not be read again: %s", error_text(again));
@@ -220,6 +223,8 @@ enum pygmy_error applier_apply(struct applier *applier, const struct etcd_value 
 	if (count == 0 || count > APPLY_GROUP_ENTRIES)
 		return count == 0 ? PYGMY_OK : PYGMY_INTERNAL;
 	struct group_result group[APPLY_GROUP_ENTRIES];
+	const struct apply_position position = applier->position;
+	const struct applier_log log = applier->log;
 	arena_reset(&applier->results_arena);
 	enum pygmy_error error = begin(applier);
 	if (error == PYGMY_OK)
@@ -228,7 +233,7 @@ enum pygmy_error applier_apply(struct applier *applier, const struct etcd_value 
 		error = apply_value(applier, &values[i], &group[i]);
 	if (error == PYGMY_OK)
 		error = write_log(applier, &applier->log);
-	error = end(applier, error);
+	error = end(applier, &position, &log, error);
 	uint64_t first = applier->position.index - count + 1;
 	for (size_t i = 0; error == PYGMY_OK && visit != NULL && i < count; i++)
 		visit(context, first + i, group[i].results, group[i].count);

@@ -35,6 +35,7 @@ struct request {
 	struct slice if_none_match;
 	struct slice min_revision;    /* the client's */
 	struct slice consistency;     /* the client's */
+	struct slice allow_stale;     /* the client's, or a frontend's */
 	/* What nginx itself adds; clients can't: their headers arrive as HTTP_*. */
 	struct slice request_id;
 	struct slice nginx_key;
@@ -73,6 +74,9 @@ bool request_min_revision(const struct request *request, uint64_t *revision, str
 
 /* Whether the newest state is asked for. Errors: INVALID_HEADER. */
 bool request_is_strict(const struct request *request, bool *strict, struct refusal *refusal);
+
+/* Whether rather an old answer is asked for than none. Errors: INVALID_HEADER. */
+bool request_allows_stale(const struct request *request, bool *allowed, struct refusal *refusal);
 
 /* Decimal digits without sign or leading zeros, up to max. */
 bool decimal_parse(struct slice text, uint64_t max, uint64_t *number);

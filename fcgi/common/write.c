@@ -58,7 +58,7 @@ bool write_prepare(struct exchange *exchange, const char *scope, bool key_requir
 enum pygmy_error write_propose(struct exchange *exchange, struct command *command, struct result *result)
 {
 	struct replica *replica = atomic_load_explicit(&exchange->worker->replica, memory_order_acquire);
-	int64_t deadline_ms = exchange->started_us / 1000 + REQUEST_DEADLINE_MS;
+	int64_t deadline_ms = exchange->started_us / 1000 + (replica_cluster(replica) != NULL ? CLUSTER_WRITE_MS : REQUEST_DEADLINE_MS);
 	enum pygmy_error error = replica_propose(replica, command, deadline_ms, result);
 	if (error != PYGMY_OK)
 		return error;

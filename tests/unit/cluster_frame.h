@@ -6,6 +6,7 @@
 #define PYGMY_TESTS_CLUSTER_FRAME_H
 
 #include "tests/unit/etcd_server.h"
+#include "tests/unit/snapshot_server.h"
 
 #include "db/cluster.h"
 #include "db/etcd.h"
@@ -26,6 +27,7 @@ struct cluster_node {
 	char endpoints[64 * ETCD_SERVER_MEMBERS_MAX];     /* its own etcd first */
 	struct cluster_config config;
 	struct replica *replica;      /* NULL: closed */
+	struct snapshot_server snapshots;
 };
 
 struct cluster_frame {
@@ -79,10 +81,10 @@ static inline void cluster_node_make(struct cluster_frame *frame, int number)
 	snprintf(node->name, sizeof node->name, "%c", 'A' + number);
 	folder_make(node->folder);
 	path_in(node->db_path, node->folder, "store.db");
-	for (int i = 0; i < frame->server.count; i++) {
-		int member = (i + number) % frame->server.count;
-		strncat(node->endpoints, i > 0 ? " " : "", sizeof node->endpoints - strlen(node->endpoints) - 1);
-		strncat(node->endpoints, frame->server.members[member].url, sizeof node->endpoints - strlen(node->endpoints) - 1);
+	size_t len = 0;
+	for (int i = 0; i < frame->server.count && len < sizeof node->endpoints; i++) {
+		const char *url = frame->server.members[(i + number) % frame->server.count].url;
+		len += (size_t)snprintf(node->endpoints + len, sizeof node->endpoints - len, "%s%s", i > 0 ? " " : "", url);
 	}
 	node->config = (struct cluster_config){ .node = node->name, .etcd = node->endpoints, .peer_token = "", .catalog_url = node->url,
 						.version = "test", .db_path = node->db_path, .state_dir = node->folder, .log_dir = "",
@@ -106,6 +108,13 @@ static inline void cluster_node_close(struct cluster_node *node)
 {
 	replica_close(node->replica);
 	node->replica = NULL;
+}
+
+/* Before it is opened: the others learn its URL by its heartbeat. */
+static inline void cluster_node_serve_snapshots(struct cluster_node *node)
+{
+	snapshot_server_start(&node->snapshots, node->db_path, node->folder);
+	snprintf(node->url, sizeof node->url, "%s", node->snapshots.url);
 }
 
 static inline bool cluster_node_is_ready(const struct cluster_node *node)
@@ -148,6 +157,7 @@ static inline void cluster_stop(struct cluster_frame *frame)
 {
 	for (int i = 0; i < frame->count; i++) {
 		cluster_node_close(&frame->nodes[i]);
+		snapshot_server_stop(&frame->nodes[i].snapshots);
 		folder_remove(frame->nodes[i].folder);
 	}
 	etcd_destroy(frame->etcd);

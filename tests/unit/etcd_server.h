@@ -29,6 +29,7 @@
 #define ETCD_SERVER_PEER_PORT 23800
 #define ETCD_SERVER_CLIENT_PORT 23790
 #define ETCD_SERVER_ARGUMENTS_MAX 48
+#define ETCD_SERVER_ADDRESS_BYTES 32
 
 struct etcd_server_member {
 	pid_t pid;                    /* 0: not running */
@@ -38,7 +39,7 @@ struct etcd_server_member {
 
 struct etcd_server {
 	char folder[FOLDER_MAX];
-	char address[32];             /* every test process has its own of 127/8, so ports are free, also while a member is down */
+	char address[ETCD_SERVER_ADDRESS_BYTES];
 	int count;
 	struct etcd_server_member members[ETCD_SERVER_MEMBERS_MAX];
 	char endpoints[64 * ETCD_SERVER_MEMBERS_MAX];
@@ -155,17 +156,23 @@ static inline void etcd_server_await(struct etcd_server *server, int number)
 
 /* ---- what a test calls ------------------------------------------------------------------------------ */
 
+/* Every test process has an address of its own in 127/8: its ports are free, also while a member is down. */
+static inline void etcd_server_address(char address[ETCD_SERVER_ADDRESS_BYTES])
+{
+	unsigned pid = (unsigned)getpid();
+	snprintf(address, ETCD_SERVER_ADDRESS_BYTES, "127.%u.%u.%u", 64 + (pid >> 16 & 63), pid >> 8 & 255, pid & 255);
+}
+
 /* As etcd_server_start; options and the TLS files of server must be set, the rest is not looked at. */
 static inline void etcd_server_start_with(struct etcd_server *server, int members)
 {
 	const char *scheme = server->ca != NULL ? "https" : "http";
-	unsigned pid = (unsigned)getpid();
 	assert_in_range(members, 1, ETCD_SERVER_MEMBERS_MAX);
 	server->count = members;
 	server->endpoints[0] = server->initial[0] = '\0';
 	folder_make(server->folder);
 	etcd_server_start_janitor(server);
-	snprintf(server->address, sizeof server->address, "127.%u.%u.%u", 64 + (pid >> 16 & 63), pid >> 8 & 255, pid & 255);
+	etcd_server_address(server->address);
 	for (int i = 0; i < members; i++) {
 		struct etcd_server_member *member = &server->members[i];
 		char part[160];
