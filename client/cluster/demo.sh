@@ -22,6 +22,9 @@ show() {
 ask() { show curl -sS --fail-with-body --noproxy '*' ${PYGMY_PEER_CA:+--cacert "$PYGMY_PEER_CA"} "$@"; }
 
 eval "$(client/cluster.sh env | sed 's/^/declare /')"
+# What the start left for the client, whatever else the environment says.
+export PYGMY_CONFIG=${PYGMY_CLIENT_ENV:-.build/release/etc/pygmy.env}
+unset "${!PYGMY_PORT_@}" PYGMY_LISTEN
 IFS=, read -r -a catalogs <<<"$PYGMY_CATALOG_URL"
 IFS=, read -r -a orders <<<"$PYGMY_ORDER_URL"
 
