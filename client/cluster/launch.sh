@@ -257,9 +257,9 @@ cluster_is_anything_alive() {
 cluster_init() {
     local node members=()
     for node in $PYGMY_CLUSTER_NODES; do
-        members+=("$node=$(in_machine "$node" machine_member_urls)")
+        members+=(--member "$node=$(in_machine "$node" machine_member_urls)")
     done
-    in_machine "${PYGMY_CLUSTER_NODES%% *}" cluster_pygmy init "${members[@]}"
+    in_machine "${PYGMY_CLUSTER_NODES%% *}" cluster_pygmy --quiet init "${members[@]}" --catalogue "$PYGMY_CATALOGUE"
 }
 
 machine_member_urls() { printf '%s,%s' "$(machine_url node "$PYGMY_PORT_CATALOG_A" '')" "$(machine_url node "$PYGMY_PORT_ORDER_A" '')"; }
