@@ -133,7 +133,7 @@ make_items() {
     items=() items_words=() supplies=()
     for ((i = 0; i < items_many + items_scarce; i++)); do
         count=$((i < items_many ? supply_many : supply_scarce))
-        id=$(pygmy --json item add --title "Fault test, item $((i + 1))" --topic 'fault test' --cost 1 --count "$count" | jq -er .item.id) ||
+        id=$(pygmy --json item add --title "Fault test, item $((i + 1))" --topic 'fault test' --cost 1 --count "$count" | jq -er ".item[0].id") ||
             fail "$exit_failed" "no item could be put on sale; does this user read the admin token?"
         items+=("$id") items_words+=(--item "$id") supplies+=(--supplied "$id=$count")
     done

@@ -121,7 +121,7 @@ cluster_make_items() {
     local i
     items=()
     for ((i = 1; i <= cluster_items; i++)); do
-        items+=("$(client --json item add --title "Item $i" --topic traffic --cost 1 --count "$cluster_supply" | jq -er .item.id)")
+        items+=("$(client --json item add --title "Item $i" --topic traffic --cost 1 --count "$cluster_supply" | jq -er ".item[0].id")")
     done
     printf '%s\n' "${items[*]}" >"$store_dir/items"
 }
