@@ -19,6 +19,7 @@
 #include "db/roll.h"
 
 #define KEEPER_CALL_MS 1000           /* one question to etcd, with its tries at other endpoints */
+#define KEEPER_PROGRESS_ENTRIES 16    /* of a long way, in T/2 */
 #define KEEPER_LEASE_S 3
 #define KEEPER_LEASE_RENEW_MS 750
 #define KEEPER_PULSE_MS 250
