@@ -130,3 +130,26 @@ buy() {
     assert_equal "$(sql_of C 'SELECT count(*) FROM orders')" "$(fact orders)"
     buy 2
 }
+
+@test "with TLS: only who has a certificate gets a snapshot, and a wiped node loads one" {
+    export PYGMY_CLUSTER_TLS=on
+    cluster_start
+    for number in {1..5}; do buy "$number"; done
+    run client backup "$backup"
+    assert_equal "$status" 0 "$output"
+    [[ $(fact orders) -ge 5 ]]
+    http GET "${catalog_of[A]}/snapshot" "${curl_words[@]:0:2}" -H "Authorization: Bearer $(admin_token)"
+    assert_equal "$code" 403
+    http GET "${catalog_of[A]}/snapshot" "${curl_words[@]}"
+    assert_equal "$code" 401
+    http GET "${order_of[A]}/snapshot" "${curl_words[@]}" -H "Authorization: Bearer $(peer_token)"
+    assert_equal "$code" 404
+    http GET "${catalog_of[A]}/snapshot" "${curl_words[@]}" -H "Authorization: Bearer $(peer_token)"
+    assert_equal "$code $(header Content-Type)" '200 application/vnd.sqlite3'
+    # After a restore every node but the first comes by a snapshot, between machines.
+    run cluster restore "$backup"
+    assert_equal "$status" 0 "$output"
+    wait_until 20 are_equal
+    assert_equal "$(sql_of C 'SELECT count(*) FROM orders')" "$(fact orders)"
+    grep -q 'bytes came from https://' "$PYGMY_STATE_DIR"/C/logs/*.log
+}
