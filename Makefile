@@ -104,6 +104,24 @@ faulttest: ## hurt the running cluster under traffic and compare the replicas (c
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= $(B)/tools/traffic $(B)/tools/compare
 	@client/faulttest.sh
 
+cluster: ## the same as a cluster of NODES=3 replicas (up to 9) with etcd and a frontend
+	@client/deps.sh cluster
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
+	@client/cluster.sh start $(if $(NODES),--nodes '$(NODES)')
+	@client/cluster/demo.sh
+
+cluster-stop: ## stop the cluster; its data stays
+	@client/cluster.sh stop
+
+cluster-status: ## show what runs of the cluster, and its replicas
+	@client/cluster.sh status || [ $$? -eq 3 ]
+
+cluster-reset: ## stop the cluster and delete its data
+	@client/cluster.sh reset
+
+cluster-add cluster-remove: ## one replica more or less: NODE=D
+	@client/cluster.sh $(@:cluster-%=%) '$(NODE)'
+
 test: ## install what is missing, build and run every test
 	@client/deps.sh test
 	@tests/run.sh
@@ -233,4 +251,4 @@ threads-build: $(filter %_threads,$(UNIT_BIN))
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z][a-zA-Z_ -]*:.*##' Makefile | sed -E 's/^([a-zA-Z_ -]+):.*## /\1\t/' | expand -t 18
+	@grep -hE '^[a-z][a-zA-Z_ -]*:.*##' Makefile | sed -E 's/^([a-zA-Z_ -]+):.*## /\1\t/' | expand -t 30
