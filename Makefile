@@ -73,7 +73,7 @@ FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 # Everything below is relative to the clone, whose path may hold spaces. Recipes with a + build in parallel by themselves.
 JOBS = -j$(shell nproc)
 
-.PHONY: run stop restart status logs restore reset bench test unit system sanitized fuzz lint test-fresh clean deps
+.PHONY: run stop restart status logs restore reset bench faulttest test unit system sanitized fuzz lint test-fresh clean deps
 run: ## install what is missing, build, start the store and show it working
 	@client/deps.sh run
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
@@ -98,6 +98,11 @@ restore: ## put a backup in the place of the store's data (make restore BACKUP=F
 
 reset: ## stop the store and delete its data
 	@client/store.sh reset
+
+faulttest: ## hurt the running cluster under traffic and compare the replicas (client/faulttest.sh --help)
+	@client/deps.sh run cluster
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= $(B)/tools/traffic $(B)/tools/compare
+	@client/faulttest.sh
 
 cluster: ## the same as a cluster of NODES=3 replicas (up to 9) with etcd and a frontend
 	@client/deps.sh cluster
@@ -136,6 +141,11 @@ bench: ## measure the store; prints a table, writes CSV and plots
 	@client/deps.sh bench
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all tools
 	@tests/bench/bench.sh
+
+bench-cluster: ## measure a cluster of three nodes, beside PostgreSQL with two synchronous standbys
+	@client/deps.sh bench-cluster
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= all tools
+	@tests/bench/cluster_bench.sh
 
 deps: ## install the packages that run and test need
 	@client/deps.sh run test

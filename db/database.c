@@ -72,15 +72,6 @@ enum pygmy_error database_exec(struct database *database, const char *sql)
 	return database_error(database, rc, "database");
 }
 
-static int open_file(struct database *database, const char *path, int more_flags)
-{
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE | more_flags;
-	int rc = sqlite3_open_v2(path, &database->handle, flags, NULL);
-	if (rc == SQLITE_OK)
-		sqlite3_busy_timeout(database->handle, DATABASE_BUSY_MS);
-	return rc;
-}
-
 /* The name by which SQLite opens the file as one that does not change: no locks, no journal. */
 static char *immutable_uri(const char *path)
 {
@@ -96,19 +87,26 @@ static char *immutable_uri(const char *path)
 	return sqlite3_str_finish(uri);
 }
 
-static int open_foreign(sqlite3 **handle, const char *path)
+static int open_foreign(sqlite3 **handle, const char *path, int flags)
 {
 	char *uri = immutable_uri(path);
 	if (uri == NULL)
 		return SQLITE_NOMEM;
-	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_READONLY | SQLITE_OPEN_URI;
-	int rc = sqlite3_open_v2(uri, handle, flags, NULL);
+	int rc = sqlite3_open_v2(uri, handle, flags | SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
 	sqlite3_free(uri);
 	if (rc == SQLITE_OK) {
-		sqlite3_busy_timeout(*handle, DATABASE_BUSY_MS);
 		sqlite3_db_config(*handle, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
 		sqlite3_limit(*handle, SQLITE_LIMIT_LENGTH, FOREIGN_VALUE_MAX_BYTES);
 	}
+	return rc;
+}
+
+static int open_file(struct database *database, const char *path, int more_flags)
+{
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE | more_flags;
+	int rc = sqlite3_open_v2(path, &database->handle, flags, NULL);
+	if (rc == SQLITE_OK)
+		sqlite3_busy_timeout(database->handle, DATABASE_BUSY_MS);
 	return rc;
 }
 
@@ -118,9 +116,10 @@ enum pygmy_error database_open(struct database *database, const char *path, enum
 		[DATABASE_WRITE] = write_settings, [DATABASE_READ] = read_settings,
 		[DATABASE_COPY] = copy_settings, [DATABASE_FOREIGN] = foreign_settings,
 	};
+	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
 	int created = mode == DATABASE_WRITE || mode == DATABASE_COPY ? SQLITE_OPEN_CREATE : 0;
 	*database = (struct database){ 0 };
-	int rc = mode == DATABASE_FOREIGN ? open_foreign(&database->handle, path) : open_file(database, path, created);
+	int rc = mode == DATABASE_FOREIGN ? open_foreign(&database->handle, path, flags) : open_file(database, path, created);
 	enum pygmy_error error = database_error(database, rc, path);
 	if (error == PYGMY_OK)
 		error = database_exec(database, settings[mode]);
