@@ -54,9 +54,9 @@ __attribute__((format(printf, 3, 4))) static enum cluster_init_outcome say(struc
 	return outcome;
 }
 
-static int64_t soon(void)
+static int64_t soon(const struct run *run)
 {
-	return monotonic_ms() + CLUSTER_INIT_CALL_MS;
+	return monotonic_ms() + (run->init->call_ms > 0 ? run->init->call_ms : CLUSTER_INIT_CALL_MS);
 }
 
 /* ---- comparing entries ----------------------------------------------------------------------------------- */
@@ -281,7 +281,7 @@ static enum cluster_init_outcome read_past(struct run *run, struct past *past, s
 	while (outcome == ETCD_OK && makes_sense && value.position.version > 1) {
 		uint64_t above = value.position.version;
 		arena_reset(&arena);
-		outcome = etcd_log_read(run->etcd, CLUSTER_LOG_KEY, revision, soon(), &arena, &value);
+		outcome = etcd_log_read(run->etcd, CLUSTER_LOG_KEY, revision, soon(run), &arena, &value);
 		if (outcome != ETCD_OK)
 			break;
 		revision = value.position.mod_revision - 1;
@@ -342,7 +342,7 @@ static enum cluster_init_outcome begin_log(struct run *run, size_t *next)
 	enum cluster_init_outcome outcome = make_parts(run);
 	if (outcome != CLUSTER_INIT_DONE)
 		return outcome;
-	enum etcd_outcome created = etcd_log_create(run->etcd, CLUSTER_LOG_KEY, run->parts[0].bytes, soon(), &run->log);
+	enum etcd_outcome created = etcd_log_create(run->etcd, CLUSTER_LOG_KEY, run->parts[0].bytes, soon(run), &run->log);
 	if (created == ETCD_COMPARE_FAILED)
 		return say(run, CLUSTER_INIT_DIFFERS, "somebody else has begun a log in this etcd meanwhile");
 	*next = 1;
@@ -356,7 +356,7 @@ static enum cluster_init_outcome append_rest(struct run *run, size_t next)
 		if (run->init->go_on != NULL && !run->init->go_on(run->init->context))
 			return say(run, CLUSTER_INIT_STOPPED, "interrupted; run the same command again to complete it");
 		enum etcd_outcome outcome =
-			etcd_log_append(run->etcd, CLUSTER_LOG_KEY, run->log.create_revision, run->parts[next].bytes, soon(), &position);
+			etcd_log_append(run->etcd, CLUSTER_LOG_KEY, run->log.create_revision, run->parts[next].bytes, soon(run), &position);
 		if (outcome == ETCD_COMPARE_FAILED)
 			return say(run, CLUSTER_INIT_DIFFERS, "somebody has replaced the log in this etcd meanwhile");
 		if (outcome != ETCD_OK)
@@ -364,7 +364,7 @@ static enum cluster_init_outcome append_rest(struct run *run, size_t next)
 	}
 	char text[64];
 	int len = snprintf(text, sizeof text, "{\"create_revision\":%" PRIu64 "}", run->log.create_revision);
-	enum etcd_outcome outcome = etcd_put(run->etcd, CLUSTER_INITIALIZED_KEY, (struct slice){ text, (size_t)len }, 0, soon());
+	enum etcd_outcome outcome = etcd_put(run->etcd, CLUSTER_INITIALIZED_KEY, (struct slice){ text, (size_t)len }, 0, soon(run));
 	return outcome == ETCD_OK ? CLUSTER_INIT_DONE : unreachable(run, outcome);
 }
 
@@ -372,11 +372,11 @@ static enum cluster_init_outcome append_rest(struct run *run, size_t next)
 static enum cluster_init_outcome look(struct run *run, bool *has_log)
 {
 	struct etcd_value value;
-	enum etcd_outcome outcome = etcd_log_position(run->etcd, CLUSTER_LOG_KEY, soon(), &run->log);
+	enum etcd_outcome outcome = etcd_log_position(run->etcd, CLUSTER_LOG_KEY, soon(run), &run->log);
 	if (outcome != ETCD_OK)
 		return unreachable(run, outcome);
 	*has_log = run->log.version > 0;
-	outcome = etcd_log_read(run->etcd, CLUSTER_INITIALIZED_KEY, 0, soon(), &run->arena, &value);
+	outcome = etcd_log_read(run->etcd, CLUSTER_INITIALIZED_KEY, 0, soon(run), &run->arena, &value);
 	if (outcome == ETCD_NOT_FOUND)
 		return CLUSTER_INIT_DONE;
 	if (outcome != ETCD_OK)

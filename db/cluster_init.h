@@ -10,7 +10,7 @@
 
 #include "db/etcd.h"
 
-#define CLUSTER_INIT_CALL_MS 10000    /* for each question to etcd */
+#define CLUSTER_INIT_CALL_MS 10000    /* for each question to etcd, when nobody says otherwise */
 #define CLUSTER_INIT_WHY_BYTES 400
 
 struct cluster_init_member {
@@ -24,6 +24,7 @@ struct cluster_init {
 	const char *continue_path;    /* a database (see snapshot_restore) whose position the log continues; NULL: a new store */
 	bool (*go_on)(void *context); /* asked between two entries; false: stop. NULL: always */
 	void *context;
+	int64_t call_ms;              /* for each question to etcd; 0: CLUSTER_INIT_CALL_MS */
 };
 
 enum cluster_init_outcome {
@@ -44,7 +45,7 @@ struct cluster_init_result {
 	char why[CLUSTER_INIT_WHY_BYTES];     /* if not DONE: a sentence without its full stop */
 };
 
-/* Blocks for at most some CLUSTER_INIT_CALL_MS per entry. sodium_init must have been called. */
+/* Blocks for at most some call_ms per entry. sodium_init must have been called. */
 enum cluster_init_outcome cluster_init_run(struct etcd *etcd, const struct cluster_init *init, struct cluster_init_result *out);
 
 #endif

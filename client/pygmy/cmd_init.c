@@ -36,7 +36,7 @@ static bool parse_member(const char *text, struct cluster_init_member *out)
 static enum outcome parse_members(const struct client *client, struct init_options *options)
 {
 	if (options->members.count == 0 || options->members.count > MEMBERS_MAX)
-		return client_fail(client, OUTCOME_USAGE, "usage", "name 1 to %d members, each with --member NAME=CATALOG_URL,ORDER_URL", MEMBERS_MAX);
+		return client_fail(client, OUTCOME_USAGE, "usage", "name 1 to %d members, each as NAME=CATALOG_URL,ORDER_URL", MEMBERS_MAX);
 	for (size_t i = 0; i < options->members.count; i++) {
 		struct cluster_init_member *set = &options->sets[options->set_count];
 		if (!parse_member(options->members.values[i], set))
@@ -106,7 +106,8 @@ static enum outcome init_cluster(const struct client *client, const struct init_
 				       options->certificate != NULL ? options->certificate : settings->peer_certificate,
 				       options->key != NULL ? options->key : settings->peer_key };
 	const struct cluster_init init = { .members = options->sets, .member_count = options->set_count, .catalogue_path = options->catalogue,
-					   .continue_path = options->continue_path, .go_on = goes_on };
+					   .continue_path = options->continue_path, .go_on = goes_on,
+					   .call_ms = settings->timeout_ms };
 	struct cluster_init_result result;
 	struct etcd *etcd = NULL;
 	/* What is wrong with a catalogue is said there, with its place. */
@@ -139,21 +140,23 @@ static enum outcome run_init(struct client *client, int argc, char **argv)
 	};
 	struct args args;
 	enum outcome outcome;
-	if (!client_begin(client, options, sizeof(options) / sizeof(options[0]), argc, argv, 0, 0, &args, &outcome))
+	if (!client_begin(client, options, sizeof(options) / sizeof(options[0]), argc, argv, 0, MEMBERS_MAX, &args, &outcome))
 		return outcome;
+	for (size_t i = 0; i < args.positional_count && given.members.count < ARGS_POSITIONALS_MAX; i++)
+		given.members.values[given.members.count++] = args.positionals[i];
 	outcome = check_options(client, &given);
 	return outcome == OUTCOME_DONE ? init_cluster(client, &given) : outcome;
 }
 
 const struct command command_init = {
 	.name = "init",
-	.usage = "--etcd ENDPOINTS --member NAME=CATALOG_URL,ORDER_URL... [--catalogue FILE | --continue DATABASE]",
+	.usage = "[--etcd ENDPOINTS] [--member] NAME=CATALOG_URL,ORDER_URL... [--catalogue FILE | --continue DATABASE]",
 	.summary = "begin the log of a new cluster, once",
 	.help = "Writes the first entries of the log into an etcd that holds none: its beginning, the members, the first catalogue. A log that is\n"
 		"there is never touched. When it was interrupted, the same command completes it.\n\n"
 		"  --etcd ENDPOINTS     etcd's members, with blanks between them (PYGMY_ETCD)\n"
 		"  --member NAME=CATALOG_URL,ORDER_URL\n"
-		"                       a node, and where its workers are reached; once for each\n"
+		"                       a node, and where its workers are reached; once for each (--member may be left out)\n"
 		"  --catalogue FILE     the items that the store begins with: a JSON list as pygmy export writes it, up to 64 MiB\n"
 		"  --continue DATABASE  begin behind the position of this database, made by pygmy restore: to restore a whole cluster\n"
 		"  --peer-ca, --peer-cert, --peer-key FILE\n"

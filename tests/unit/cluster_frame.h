@@ -133,16 +133,22 @@ static inline void cluster_node_await(const struct cluster_node *node)
 
 /* ---- the whole ---------------------------------------------------------------------------------------- */
 
-/* Nodes are made, but not opened. */
-static inline void cluster_start(struct cluster_frame *frame, int members, int nodes)
+/* Nodes are made, but not opened. options are more arguments for each etcd, up to a NULL; may be NULL. */
+static inline void cluster_start_with(struct cluster_frame *frame, const char *const *options, int members, int nodes)
 {
 	memset(frame, 0, sizeof *frame);
 	frame->count = nodes;
 	arena_init(&frame->arena, (size_t)64 * 1024 * 1024);
-	etcd_server_start(&frame->server, members);
+	frame->server.options = options;
+	etcd_server_start_with(&frame->server, members);
 	assert_true(etcd_create(frame->server.endpoints, NULL, &frame->etcd));
 	for (int i = 0; i < nodes; i++)
 		cluster_node_make(frame, i);
+}
+
+static inline void cluster_start(struct cluster_frame *frame, int members, int nodes)
+{
+	cluster_start_with(frame, NULL, members, nodes);
 }
 
 static inline void cluster_open_all(struct cluster_frame *frame)
