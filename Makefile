@@ -99,6 +99,24 @@ restore: ## put a backup in the place of the store's data (make restore BACKUP=F
 reset: ## stop the store and delete its data
 	@client/store.sh reset
 
+cluster: ## the same as a cluster of NODES=3 replicas (up to 9) with etcd and a frontend
+	@client/deps.sh cluster
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
+	@client/cluster.sh start $(if $(NODES),--nodes '$(NODES)')
+	@client/cluster/demo.sh
+
+cluster-stop: ## stop the cluster; its data stays
+	@client/cluster.sh stop
+
+cluster-status: ## show what runs of the cluster, and its replicas
+	@client/cluster.sh status || [ $$? -eq 3 ]
+
+cluster-reset: ## stop the cluster and delete its data
+	@client/cluster.sh reset
+
+cluster-add cluster-remove: ## one replica more or less: NODE=D
+	@client/cluster.sh $(@:cluster-%=%) '$(NODE)'
+
 faulttest: ## hurt the running cluster under traffic and compare the replicas (client/faulttest.sh --help)
 	@client/deps.sh run cluster
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= $(B)/tools/traffic $(B)/tools/compare
@@ -228,4 +246,4 @@ threads-build: $(filter %_threads,$(UNIT_BIN))
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z][a-zA-Z_ -]*:.*##' Makefile | sed -E 's/^([a-zA-Z_ -]+):.*## /\1\t/' | expand -t 18
+	@grep -hE '^[a-z][a-zA-Z_ -]*:.*##' Makefile | sed -E 's/^([a-zA-Z_ -]+):.*## /\1\t/' | expand -t 30

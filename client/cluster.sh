@@ -288,9 +288,9 @@ cluster_leave() {
 
 # cluster_member add|remove NODE
 cluster_member() {
-    local urls words=()
+    local urls=() words=()
     if [[ $1 == add ]]; then
-        IFS=, read -r -a urls <<<"$(in_machine "$2" machine_member_urls)"
+        IFS=, read -r -a urls < <(in_machine "$2" machine_member_urls)
         words=(--catalog-url "${urls[0]}" --order-url "${urls[1]}")
     fi
     in_machine frontend cluster_pygmy --quiet member "$1" "$2" "${words[@]}"

@@ -21,7 +21,7 @@ readonly run_packages=(
     nginx libnginx-mod-http-lua lua-resty-core libpcre2-dev zlib1g-dev spawn-fcgi multiwatch
     curl ca-certificates iproute2 util-linux procps
 )
-readonly cluster_packages=(etcd-server jq)
+readonly cluster_packages=(etcd-server jq openssl)
 readonly fuzz_packages=(clang libclang-rt-dev)
 readonly test_packages=(libcmocka-dev bats jq sqlite3 shellcheck file openssl faketime)
 readonly bench_packages=(wrk gnuplot-nox jq sqlite3)

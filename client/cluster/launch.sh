@@ -253,13 +253,13 @@ cluster_is_anything_alive() {
     return 1
 }
 
-# Makes the log: an explicit act, once in the life of a cluster.
+# Makes the log: an explicit act, once in the life of a cluster. One that was begun before is completed.
 cluster_init() {
-    local node members=()
-    for node in $PYGMY_CLUSTER_NODES; do
-        members+=(--member "$node=$(in_machine "$node" machine_member_urls)")
-    done
-    in_machine "${PYGMY_CLUSTER_NODES%% *}" cluster_pygmy --quiet init "${members[@]}" --catalogue "$PYGMY_CATALOGUE"
+    local node said words=()
+    for node in $PYGMY_CLUSTER_NODES; do words+=(--member "$node=$(in_machine "$node" machine_member_urls)"); done
+    if said=$(in_machine frontend cluster_pygmy --json init "${words[@]}" --catalogue "$PYGMY_CATALOGUE" 2>&1) || [[ $said == *'"log_exists"'* ]]; then return; fi
+    say "$me: the log can't be made: $said" >&2
+    return 1
 }
 
 machine_member_urls() { printf '%s,%s' "$(machine_url node "$PYGMY_PORT_CATALOG_A" '')" "$(machine_url node "$PYGMY_PORT_ORDER_A" '')"; }
