@@ -142,6 +142,11 @@ bench: ## measure the store; prints a table, writes CSV and plots
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all tools
 	@tests/bench/bench.sh
 
+bench-cluster: ## measure a cluster of three nodes, beside PostgreSQL with two synchronous standbys
+	@client/deps.sh bench-cluster
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= all tools
+	@tests/bench/cluster_bench.sh
+
 deps: ## install the packages that run and test need
 	@client/deps.sh run test
 

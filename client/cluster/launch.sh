@@ -16,7 +16,7 @@ launch_etcd() {
     local words=(--name "$node" --data-dir "$PYGMY_STATE_DIR/etcd"
         --listen-client-urls "$(cluster_etcd_url "$node")" --advertise-client-urls "$(cluster_etcd_url "$node")"
         --listen-peer-urls "$peer_url" --initial-advertise-peer-urls "$peer_url"
-        --initial-cluster "${members#,}" --initial-cluster-state new --initial-cluster-token pygmy
+        --initial-cluster "${members#,}" --initial-cluster-state new --initial-cluster-token "pygmy$(cluster_etcd_token)"
         --heartbeat-interval 50 --election-timeout 500 --pre-vote
         --snapshot-count 2000 --max-wals 2 --max-snapshots 2 --quota-backend-bytes "$cluster_etcd_quota_bytes"
         --experimental-initial-corrupt-check=true --experimental-corrupt-check-time 10m
@@ -28,6 +28,11 @@ launch_etcd() {
     launch_log "$name.log"
     process_start "$name" "$PYGMY_LOG_DIR/$name.log" env -i PATH=/usr/bin:/bin LANG=C.UTF-8 "PYGMY_SUPERVISED_IN=$PYGMY_RUN_DIR" \
         "$(command -v multiwatch)" -s TERM -r 1000 -t 500 -- "$program" "${words[@]}"
+}
+
+# Prints what tells a restored cluster's etcd from the one that was.
+cluster_etcd_token() {
+    if [[ -e $cluster_state/etcd.token ]]; then printf -- '-%s' "$(<"$cluster_state/etcd.token")"; fi
 }
 
 # Sets `machine_words` to the words with which curl asks as a machine would.
