@@ -81,10 +81,11 @@ static inline void cluster_node_make(struct cluster_frame *frame, int number)
 	snprintf(node->name, sizeof node->name, "%c", 'A' + number);
 	folder_make(node->folder);
 	path_in(node->db_path, node->folder, "store.db");
-	size_t len = 0;
-	for (int i = 0; i < frame->server.count && len < sizeof node->endpoints; i++) {
-		const char *url = frame->server.members[(i + number) % frame->server.count].url;
-		len += (size_t)snprintf(node->endpoints + len, sizeof node->endpoints - len, "%s%s", i > 0 ? " " : "", url);
+	for (int i = 0; i < frame->server.count; i++) {
+		size_t len = strlen(node->endpoints);
+		char part[80];
+		snprintf(part, sizeof part, "%s%s", i > 0 ? " " : "", frame->server.members[(i + number) % frame->server.count].url);
+		text_put(node->endpoints + len, sizeof node->endpoints - len, part);
 	}
 	node->config = (struct cluster_config){ .node = node->name, .etcd = node->endpoints, .peer_token = "", .catalog_url = node->url,
 						.version = "test", .db_path = node->db_path, .state_dir = node->folder, .log_dir = "",
@@ -114,7 +115,7 @@ static inline void cluster_node_close(struct cluster_node *node)
 static inline void cluster_node_serve_snapshots(struct cluster_node *node)
 {
 	snapshot_server_start(&node->snapshots, node->db_path, node->folder);
-	snprintf(node->url, sizeof node->url, "%s", node->snapshots.url);
+	text_put(node->url, sizeof node->url, node->snapshots.url);
 }
 
 static inline bool cluster_node_is_ready(const struct cluster_node *node)
