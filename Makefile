@@ -99,11 +99,6 @@ restore: ## put a backup in the place of the store's data (make restore BACKUP=F
 reset: ## stop the store and delete its data
 	@client/store.sh reset
 
-faulttest: ## hurt the running cluster under traffic and compare the replicas (client/faulttest.sh --help)
-	@client/deps.sh run cluster
-	+@$(MAKE) --no-print-directory $(JOBS) SAN= $(B)/tools/traffic $(B)/tools/compare
-	@client/faulttest.sh
-
 cluster: ## the same as a cluster of NODES=3 replicas (up to 9) with etcd and a frontend
 	@client/deps.sh cluster
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
@@ -121,6 +116,11 @@ cluster-reset: ## stop the cluster and delete its data
 
 cluster-add cluster-remove: ## one replica more or less: NODE=D
 	@client/cluster.sh $(@:cluster-%=%) '$(NODE)'
+
+faulttest: ## hurt the running cluster under traffic and compare the replicas (client/faulttest.sh --help)
+	@client/deps.sh run cluster
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= $(B)/tools/traffic $(B)/tools/compare
+	@client/faulttest.sh
 
 test: ## install what is missing, build and run every test
 	@client/deps.sh test

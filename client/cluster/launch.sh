@@ -132,9 +132,10 @@ machine_kill() {
     for name in "$@"; do process_end_listed KILL process_members "$name" || return; done
 }
 
-# Prints the pids of the processes $@, with everybody whom they started.
+# Prints the pids of the processes $@ (all: no words), with everybody whom they started.
 machine_pids() {
     local name
+    if [[ $# -eq 0 ]]; then set -- "${process_names[@]}"; fi
     for name in "$@"; do process_members "$name" | cut -d ' ' -f 1; done
 }
 
@@ -234,9 +235,6 @@ cluster_stop() {
     for machine in $(cluster_all_machines); do in_machine "$machine" machine_stop || result=1; done
     return "$result"
 }
-
-# The machines, and those that have only an etcd member left.
-cluster_all_machines() { printf '%s\n' $PYGMY_CLUSTER_NODES $PYGMY_CLUSTER_ETCD frontend | awk '!seen[$0]++'; }
 
 machine_stop_kind() {
     local name names=()

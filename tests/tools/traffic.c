@@ -40,7 +40,7 @@
 volatile sig_atomic_t traffic_stop;
 
 static struct traffic_terms terms = {
-	.rate = 200, .connections = 64, .again_connections = 16, .seconds = 10, .settle_seconds = 60, .buy_percent = 40, .search_percent = 10,
+	.rate = 200, .connections = 512, .again_connections = 16, .seconds = 10, .settle_seconds = 60, .buy_percent = 40, .search_percent = 10,
 	.hot_percent = 40, .quantity_max = 1, .timeout_ms = 15000, .verify = 1,
 };
 static const char *urls[TRAFFIC_URLS_MAX], *items[TRAFFIC_ITEMS_MAX], *acks, *timeline, *failures;
