@@ -75,6 +75,8 @@ static bool take_signals(struct load_links *links)
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
 	signal(SIGPIPE, SIG_IGN);
+	/* A shell's background job starts with it ignored; ignored signals do not wait to be read. */
+	signal(SIGINT, SIG_DFL);
 	links->signals = sigprocmask(SIG_BLOCK, &signals, NULL) == 0 ? signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK) : -1;
 	if (links->signals >= 0)
 		watch(links, links->signals, EPOLLIN, SIGNAL_MARK);
