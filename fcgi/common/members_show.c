@@ -8,12 +8,9 @@
 #include <sodium.h>
 #include <stdio.h>
 
-#include "db/monotonic.h"
 #include "fcgi/common/exchange.h"
 #include "fcgi/common/member_routes.h"
 #include "fcgi/common/worker.h"
-
-#define LOOK_MS 2500                  /* for all that etcd is asked */
 
 struct shown_member {
 	const char *name;
@@ -162,7 +159,7 @@ static void add(struct show *show, const char *name, const struct configured_mem
 static enum pygmy_error collect_cluster(struct show *show)
 {
 	node_state_view(replica_node_state(show->replica), &show->view);
-	enum pygmy_error error = roster_look(&show->exchange->worker->roster, show->cluster, monotonic_ms() + LOOK_MS, &show->roster);
+	enum pygmy_error error = roster_look(&show->exchange->worker->roster, show->cluster, &show->roster);
 	if (error == PYGMY_OK)
 		error = reader_begin_as_is(show->replica, &show->reader);
 	if (error == PYGMY_OK)

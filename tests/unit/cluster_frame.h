@@ -89,10 +89,11 @@ static inline void cluster_node_make(struct cluster_frame *frame, int number)
 	memset(node, 0, sizeof *node);
 	snprintf(node->name, sizeof node->name, "%c", 'A' + number);
 	folder_make(node->folder);
-	size_t len = 0;
-	for (int i = 0; i < frame->server.count && len < sizeof node->endpoints; i++) {
-		const char *url = frame->server.members[(i + number) % frame->server.count].url;
-		len += (size_t)snprintf(node->endpoints + len, sizeof node->endpoints - len, "%s%s", i > 0 ? " " : "", url);
+	for (int i = 0; i < frame->server.count; i++) {
+		size_t len = strlen(node->endpoints);
+		char part[80];
+		snprintf(part, sizeof part, "%s%s", i > 0 ? " " : "", frame->server.members[(i + number) % frame->server.count].url);
+		text_put(node->endpoints + len, sizeof node->endpoints - len, part);
 	}
 	cluster_node_configure(node);
 }
@@ -120,7 +121,7 @@ static inline void cluster_node_close(struct cluster_node *node)
 static inline void cluster_node_serve_snapshots(struct cluster_node *node)
 {
 	snapshot_server_start(&node->snapshots, node->db_path, node->folder);
-	snprintf(node->url, sizeof node->url, "%s", node->snapshots.url);
+	text_put(node->url, sizeof node->url, node->snapshots.url);
 }
 
 static inline bool cluster_node_is_ready(const struct cluster_node *node)
@@ -139,16 +140,22 @@ static inline void cluster_node_await(const struct cluster_node *node)
 
 /* ---- the whole ---------------------------------------------------------------------------------------- */
 
-/* Nodes are made, but not opened. */
-static inline void cluster_start(struct cluster_frame *frame, int members, int nodes)
+/* Nodes are made, but not opened. options are more arguments for each etcd, up to a NULL; may be NULL. */
+static inline void cluster_start_with(struct cluster_frame *frame, const char *const *options, int members, int nodes)
 {
 	memset(frame, 0, sizeof *frame);
 	frame->count = nodes;
 	arena_init(&frame->arena, (size_t)64 * 1024 * 1024);
-	etcd_server_start(&frame->server, members);
+	frame->server.options = options;
+	etcd_server_start_with(&frame->server, members);
 	assert_true(etcd_create(frame->server.endpoints, NULL, &frame->etcd));
 	for (int i = 0; i < nodes; i++)
 		cluster_node_make(frame, i);
+}
+
+static inline void cluster_start(struct cluster_frame *frame, int members, int nodes)
+{
+	cluster_start_with(frame, NULL, members, nodes);
 }
 
 static inline void cluster_open_all(struct cluster_frame *frame)
