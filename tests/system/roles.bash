@@ -11,7 +11,7 @@ roles_setup() {
     net=127.$((RANDOM % 200 + 20)).$((RANDOM % 250 + 1))
     export net
     export push_port=$PYGMY_PORT_CATALOG_B
-    frontend=http://$net.100:$PYGMY_PORT_FRONTEND
+    export frontend=http://$net.100:$PYGMY_PORT_FRONTEND
     export PYGMY_FRONTENDS="unix:$PYGMY_RUN_DIR/frontend.sock unix:$store_dir/frontend/run/frontend.sock"
     mkdir -p "$store_dir/secrets"
 }
