@@ -73,7 +73,7 @@ FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 # Everything below is relative to the clone, whose path may hold spaces. Recipes with a + build in parallel by themselves.
 JOBS = -j$(shell nproc)
 
-.PHONY: run stop restart status logs restore reset bench test unit system sanitized fuzz lint test-fresh clean deps
+.PHONY: run stop restart status logs restore reset bench faulttest test unit system sanitized fuzz lint test-fresh clean deps
 run: ## install what is missing, build, start the store and show it working
 	@client/deps.sh run
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
@@ -99,6 +99,29 @@ restore: ## put a backup in the place of the store's data (make restore BACKUP=F
 reset: ## stop the store and delete its data
 	@client/store.sh reset
 
+faulttest: ## hurt the running cluster under traffic and compare the replicas (client/faulttest.sh --help)
+	@client/deps.sh run cluster
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= $(B)/tools/traffic $(B)/tools/compare
+	@client/faulttest.sh
+
+cluster: ## the same as a cluster of NODES=3 replicas (up to 9) with etcd and a frontend
+	@client/deps.sh cluster
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
+	@client/cluster.sh start $(if $(NODES),--nodes '$(NODES)')
+	@client/cluster/demo.sh
+
+cluster-stop: ## stop the cluster; its data stays
+	@client/cluster.sh stop
+
+cluster-status: ## show what runs of the cluster, and its replicas
+	@client/cluster.sh status || [ $$? -eq 3 ]
+
+cluster-reset: ## stop the cluster and delete its data
+	@client/cluster.sh reset
+
+cluster-add cluster-remove: ## one replica more or less: NODE=D
+	@client/cluster.sh $(@:cluster-%=%) '$(NODE)'
+
 test: ## install what is missing, build and run every test
 	@client/deps.sh test
 	@tests/run.sh
@@ -118,6 +141,11 @@ bench: ## measure the store; prints a table, writes CSV and plots
 	@client/deps.sh bench
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all tools
 	@tests/bench/bench.sh
+
+bench-cluster: ## measure a cluster of three nodes, beside PostgreSQL with two synchronous standbys
+	@client/deps.sh bench-cluster
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= all tools
+	@tests/bench/cluster_bench.sh
 
 deps: ## install the packages that run and test need
 	@client/deps.sh run test
@@ -223,4 +251,4 @@ threads-build: $(filter %_threads,$(UNIT_BIN))
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z][a-zA-Z_ -]*:.*##' Makefile | sed -E 's/^([a-zA-Z_ -]+):.*## /\1\t/' | expand -t 18
+	@grep -hE '^[a-z][a-zA-Z_ -]*:.*##' Makefile | sed -E 's/^([a-zA-Z_ -]+):.*## /\1\t/' | expand -t 30

@@ -12,6 +12,7 @@
 #   client/cluster.sh remove NODE         one less: its database is deleted
 #   client/cluster.sh logs [-n N] [-f]    the last N (10) lines of every log; -f follows
 #   client/cluster.sh env                 the settings in effect, as KEY="value" lines
+#   client/cluster.sh restore FILE        put the backup FILE in the place of the cluster's data, which is kept aside, and start it
 #   client/cluster.sh reset               stop, then delete the cluster's data, secrets and logs
 #
 # Exit codes: 0 done or up; 1 failed, or up only in part; 2 wrong usage or setting; 3 down; 4 a port is taken;
@@ -47,6 +48,8 @@ clone=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 . "$clone/client/store/install.sh"
 # shellcheck source=store/launch.sh
 . "$clone/client/store/launch.sh"
+# shellcheck source=store/restore.sh
+. "$clone/client/store/restore.sh"
 # shellcheck source=store/report.sh
 . "$clone/client/store/report.sh"
 # shellcheck source=cluster/settings.sh
@@ -55,6 +58,8 @@ clone=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 . "$clone/client/cluster/certificates.sh"
 # shellcheck source=cluster/launch.sh
 . "$clone/client/cluster/launch.sh"
+# shellcheck source=cluster/restore.sh
+. "$clone/client/cluster/restore.sh"
 # shellcheck source=cluster/report.sh
 . "$clone/client/cluster/report.sh"
 
@@ -116,7 +121,7 @@ cluster_settings_then() {
 }
 
 start_cluster() {
-    local outcome changed='' mode=''
+    local outcome changed='' mode='' restored=no
     command -v etcd >/dev/null || fail "$exit_failed" "etcd is missing; client/deps.sh cluster installs it"
     install_fingerprint
     install_user
@@ -135,11 +140,16 @@ start_cluster() {
     install_is_current || install_program
     cluster_taken_ports || exit
     as_store cluster_make_folders "$mode" || fail "$exit_failed" "the cluster's folders can't be made"
+    if as_store cluster_restore_is_begun; then
+        finish_restore
+        mode='' restored=yes
+    fi
     if ! outcome=$(as_store cluster_launch "$mode"); then
         if [[ $mode == make ]]; then as_store cluster_stop; fi
         fail "$exit_failed" "the cluster is not ready (see above); its logs are in $cluster_state/*/logs"
     fi
     cluster_tell_client
+    if [[ $restored == yes ]]; then outcome=started; fi
     case $outcome in
         running) say "The cluster runs already: http://$cluster_reach:$PYGMY_PORT_FRONTEND/" ;;
         repaired) say "The cluster was running in part and is whole again: http://$cluster_reach:$PYGMY_PORT_FRONTEND/" ;;
@@ -158,6 +168,34 @@ stop_cluster() {
     else
         say "The cluster is not running"
     fi
+}
+
+# Puts what was made of the backup in the place of what is there.
+finish_restore() {
+    local aside
+    aside=$(as_store cluster_restore_finish) ||
+        fail "$exit_failed" "the restore is not finished (see above); $cluster_script start tries again"
+    as_store rm -f -- "$cluster_state/unfinished"
+    say "The log begins anew where the backup ends"
+    if [[ -n $aside ]]; then say "What was there is beside it: $cluster_state/*/*.${aside##*/*.}"; fi
+}
+
+# The backup is checked, and made into a database, before anything of the cluster is touched.
+restore_cluster() {
+    [[ -f $1 && -r $1 ]] || fail "$exit_usage" "$1 is no file that can be read"
+    install_fingerprint
+    install_user
+    install_folder "$PYGMY_STATE_DIR"
+    install_folder "$PYGMY_RUN_DIR"
+    lock_store
+    local first
+    first=$(cluster_first)
+    as_store mkdir -p -- "$cluster_state/$first" || fail "$exit_failed" "the folders can't be made"
+    as_store in_machine "$first" restore_take_program <"$clone/$PYGMY_BUILD/bin/pygmy"
+    as_store in_machine "$first" machine_restore_make <"$1" || fail "$exit_failed" "nothing was changed"
+    as_store cluster_stop || fail "$exit_failed" "the cluster that runs cannot be stopped"
+    as_store in_machine "$first" machine_restore_begin
+    start_cluster
 }
 
 reset_cluster() {
@@ -208,6 +246,9 @@ change_parts() {
     shift
     if [[ ${1:-} == --no-wait && $action == start ]]; then wait=no && shift; fi
     lock_cluster
+    if [[ $action == start ]] && as_store cluster_restore_is_begun; then
+        fail "$exit_failed" "a restore was interrupted; $cluster_script start finishes it"
+    fi
     for name in "$@"; do find_part "$name"; done
     for name in "$@"; do
         find_part "$name"
@@ -288,9 +329,12 @@ cluster_leave() {
 
 # cluster_member add|remove NODE
 cluster_member() {
-    local urls=()
-    if [[ $1 == add ]]; then IFS=, read -r -a urls < <(in_machine "$2" machine_member_urls); fi
-    in_machine frontend cluster_pygmy member "$1" "$2" "${urls[@]}"
+    local urls=() words=()
+    if [[ $1 == add ]]; then
+        IFS=, read -r -a urls < <(in_machine "$2" machine_member_urls)
+        words=(--catalog-url "${urls[0]}" --order-url "${urls[1]}")
+    fi
+    in_machine frontend cluster_pygmy --quiet member "$1" "$2" "${words[@]}"
 }
 
 # ---- the rest ------------------------------------------------------------------------------------
@@ -355,8 +399,9 @@ main() {
         status/*) show_status "$@" ;;
         env/0) show_settings ;;
         reset/0) reset_cluster ;;
+        restore/1) restore_cluster "$1" ;;
         /0) usage >&2 && exit "$exit_usage" ;;
-        *) fail "$exit_usage" "unknown command '$action' (start, stop, status, kill, pids, add, remove, logs, env or reset)" ;;
+        *) fail "$exit_usage" "unknown command '$action' (start, stop, status, kill, pids, add, remove, logs, env, restore or reset)" ;;
     esac
 }
 

@@ -35,7 +35,7 @@ enum pygmy_error applier_install(struct applier *applier, const char *path)
 	struct database source;
 	enum pygmy_error error = applier_check_file(applier);
 	if (error == PYGMY_OK)
-		error = database_open(&source, path, DATABASE_READ);
+		error = database_open(&source, path, DATABASE_FOREIGN);
 	if (error != PYGMY_OK)
 		return error;
 	error = schema_check(&source);

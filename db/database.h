@@ -2,7 +2,7 @@
  * database: an SQLite connection with Pygmy's settings, its statements prepared once, and SQLite's result codes translated.
  *
  * Every statement of a connection stands in a table of its owner (apply.c, reader.c); this file prepares, runs and resets
- * them. A connection belongs to one thread at a time. Nothing else in the project calls sqlite3_open.
+ * them. A connection belongs to one thread at a time. Nothing but database*.c calls sqlite3_open.
  */
 #ifndef PYGMY_DB_DATABASE_H
 #define PYGMY_DB_DATABASE_H

@@ -26,6 +26,12 @@ enum pygmy_error snapshot_check_books(struct database *database, const struct sn
 /* Whether bytes more fit on the file's disk, with SNAPSHOT_SPARE_BYTES left. */
 bool snapshot_fits(int fd, int64_t bytes);
 
+/*
+ * Makes the header of a database that is complete say that it has no WAL. SQLite would do that with a journal, which could be left
+ * behind. False with errno.
+ */
+bool snapshot_unmark_wal(int fd);
+
 /* What an errno value of a file operation means; logged, and told in why (may be NULL). */
 enum pygmy_error snapshot_file_error(int number, const char *path, char why[SNAPSHOT_WHY_BYTES]);
 

@@ -164,13 +164,18 @@ list_values() {
 
 # The nodes of a frontend, and what it does when none of them can answer.
 list_nodes() {
-    local scheme=${values[SCHEME]} once='max_fails=1 fail_timeout=1s' always='max_fails=0 backup' tries
+    local scheme=${values[SCHEME]} once='max_fails=1 fail_timeout=1s' always='max_fails=0 backup' tries name
     values[CATALOG_SERVERS]=$(servers PYGMY_CATALOG_URL "$once") || exit
     values[ORDER_SERVERS]=$(servers PYGMY_ORDER_URL "$once") || exit
     values[ORDER_BACKUPS]=$(servers PYGMY_ORDER_URL "$always")
     values[STALE_BACKUPS]=$(servers PYGMY_CATALOG_URL "$always")
+    # As many tries as there are always servers left to ask: where nginx finds none it says 502 in place of the last one's answer.
     tries=$(wc -l <<<"${values[CATALOG_SERVERS]}")
-    values+=([TRIES]=$((tries < 2 ? 2 : tries)) [STALE]='' [CATALOG_BACKUPS]=${values[STALE_BACKUPS]})
+    if [[ $tries -eq 1 ]]; then
+        tries=2
+        for name in ORDER_BACKUPS STALE_BACKUPS; do values[$name]+=$'\n'${values[$name]}; done
+    fi
+    values+=([TRIES]=$tries [STALE]='' [CATALOG_BACKUPS]=${values[STALE_BACKUPS]})
     if [[ $PYGMY_STALE_READS == on ]]; then
         values+=([READ_ERRORS]=stale_errors.conf [STALE]='include nginx/conf/via/stale.conf;' [CATALOG_BACKUPS]='')
     fi

@@ -16,7 +16,7 @@ launch_etcd() {
     local words=(--name "$node" --data-dir "$PYGMY_STATE_DIR/etcd"
         --listen-client-urls "$(cluster_etcd_url "$node")" --advertise-client-urls "$(cluster_etcd_url "$node")"
         --listen-peer-urls "$peer_url" --initial-advertise-peer-urls "$peer_url"
-        --initial-cluster "${members#,}" --initial-cluster-state new --initial-cluster-token pygmy
+        --initial-cluster "${members#,}" --initial-cluster-state new --initial-cluster-token "pygmy$(cluster_etcd_token)"
         --heartbeat-interval 50 --election-timeout 500 --pre-vote
         --snapshot-count 2000 --max-wals 2 --max-snapshots 2 --quota-backend-bytes "$cluster_etcd_quota_bytes"
         --experimental-initial-corrupt-check=true --experimental-corrupt-check-time 10m
@@ -28,6 +28,11 @@ launch_etcd() {
     launch_log "$name.log"
     process_start "$name" "$PYGMY_LOG_DIR/$name.log" env -i PATH=/usr/bin:/bin LANG=C.UTF-8 "PYGMY_SUPERVISED_IN=$PYGMY_RUN_DIR" \
         "$(command -v multiwatch)" -s TERM -r 1000 -t 500 -- "$program" "${words[@]}"
+}
+
+# Prints what tells a restored cluster's etcd from the one that was.
+cluster_etcd_token() {
+    if [[ -e $cluster_state/etcd.token ]]; then printf -- '-%s' "$(<"$cluster_state/etcd.token")"; fi
 }
 
 # Sets `machine_words` to the words with which curl asks as a machine would.
@@ -127,9 +132,10 @@ machine_kill() {
     for name in "$@"; do process_end_listed KILL process_members "$name" || return; done
 }
 
-# Prints the pids of the processes $@, with everybody whom they started.
+# Prints the pids of the processes $@ (all: no words), with everybody whom they started.
 machine_pids() {
     local name
+    if [[ $# -eq 0 ]]; then set -- "${process_names[@]}"; fi
     for name in "$@"; do process_members "$name" | cut -d ' ' -f 1; done
 }
 
@@ -230,9 +236,6 @@ cluster_stop() {
     return "$result"
 }
 
-# The machines, and those that have only an etcd member left.
-cluster_all_machines() { printf '%s\n' $PYGMY_CLUSTER_NODES $PYGMY_CLUSTER_ETCD frontend | awk '!seen[$0]++'; }
-
 machine_stop_kind() {
     local name names=()
     for name in "${process_names[@]}"; do
@@ -253,13 +256,13 @@ cluster_is_anything_alive() {
     return 1
 }
 
-# Makes the log: an explicit act, once in the life of a cluster.
+# Makes the log: an explicit act, once in the life of a cluster. One that was begun before is completed.
 cluster_init() {
-    local node members=()
-    for node in $PYGMY_CLUSTER_NODES; do
-        members+=("$node=$(in_machine "$node" machine_member_urls)")
-    done
-    in_machine "${PYGMY_CLUSTER_NODES%% *}" cluster_pygmy init "${members[@]}"
+    local node said words=()
+    for node in $PYGMY_CLUSTER_NODES; do words+=(--member "$node=$(in_machine "$node" machine_member_urls)"); done
+    if said=$(in_machine frontend cluster_pygmy --json init "${words[@]}" --catalogue "$PYGMY_CATALOGUE" 2>&1) || [[ $said == *'"log_exists"'* ]]; then return; fi
+    say "$me: the log can't be made: $said" >&2
+    return 1
 }
 
 machine_member_urls() { printf '%s,%s' "$(machine_url node "$PYGMY_PORT_CATALOG_A" '')" "$(machine_url node "$PYGMY_PORT_ORDER_A" '')"; }

@@ -47,6 +47,7 @@ static void has_defaults_below_the_state(void **state)
 	assert_true(load());
 	assert_string_equal(config.name, "catalog-A");
 	assert_string_equal(config.db_path, "/s p/store.db");
+	assert_string_equal(config.state_dir, "/s p");
 	assert_string_equal(config.secrets_dir, "/s p/secrets");
 	assert_string_equal(config.log_dir, "/s p/logs");
 	assert_string_equal(config.catalogue_path, "/s p/app/catalogue.json");

@@ -17,7 +17,7 @@ static void test_entries_are_remembered(void **state)
 	struct reader_entry entry;
 	uint8_t chains[12][CHAIN_BYTES];
 	uint64_t bytes = 0;
-	assert_int_equal(reader_pool_create(test->path, 2, "0123456789abcdef", &pool), PYGMY_OK);
+	assert_int_equal(reader_pool_create(test->path, 2, &pool), PYGMY_OK);
 	for (int i = 0; i < 8; i++)
 		value_log_put_one(&test->log, buy_of(arena_printf(&test->log.arena, "k%d", i).ptr, 1, 1));
 	for (size_t i = 0; i < test->log.count; i++) {
@@ -46,7 +46,7 @@ static void test_members_come_by_name(void **state)
 	struct reader_pool *pool;
 	struct configured_member members[MEMBERS_MAX];
 	size_t count = 7;
-	assert_int_equal(reader_pool_create(test->path, 2, "0123456789abcdef", &pool), PYGMY_OK);
+	assert_int_equal(reader_pool_create(test->path, 2, &pool), PYGMY_OK);
 	struct reader *reader = begin(pool);
 	assert_int_equal(reader_members(reader, members, &count), PYGMY_OK);
 	assert_int_equal(count, 0);
@@ -87,7 +87,7 @@ static void test_a_replaced_file_is_opened_anew(void **state)
 	struct applier_test *test = *state;
 	struct reader_pool *pool;
 	assert_int_equal(apply_rest(test->applier, &test->log, 2), PYGMY_OK);
-	assert_int_equal(reader_pool_create(test->path, 3, "0123456789abcdef", &pool), PYGMY_OK);
+	assert_int_equal(reader_pool_create(test->path, 3, &pool), PYGMY_OK);
 	struct reader *readers[3] = { begin(pool), begin(pool), begin(pool) };
 	for (int i = 0; i < 3; i++)
 		reader_end(readers[i]);

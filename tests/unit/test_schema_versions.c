@@ -112,8 +112,8 @@ static char *schema_text(struct database *database)
 static void assert_content_kept(struct database *database)
 {
 	static const char *const holds[] = {
-		"SELECT log_id = '00112233445566ff' AND log_index = 4099 AND floor = 4000 AND catalogue_loaded = 1 AND damaged_entries = 2"
-		" AND hex(chain) = '000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F' FROM store",
+		"SELECT log_id = '00112233445566ff' AND log_index = 4099 AND floor = 4000 AND catalogue_loaded = 1 AND damaged_entries = 2 FROM store",
+		"SELECT hex(chain) = '000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F' FROM store",
 		"SELECT audit_item = 0 AND audit_order = 0 AND log_bytes = 0 FROM store",
 		"SELECT count(*) = 2 AND sum(count) = 4 AND sum(supplied) = 5 AND sum(deleted) = 1 FROM items",
 		"SELECT count(*) = 1 AND max(request_key) = 'buy/0/k' AND max(revision) = 4098 FROM orders",
@@ -186,10 +186,12 @@ static void test_an_embedded_store_goes_on(void **state)
 	struct reader *reader;
 	struct reader_entry entry;
 	struct result result;
+	char log_id[LOG_ID_TEXT_LEN + 1];
 	struct command buy = buy_of("buy/0/new", 1, 4), reused = buy_of("buy/0/k", 1, 1);
 	assert_int_equal(replica_open(&config, &replica), PYGMY_OK);
 	assert_int_equal(replica_how_started(replica), REPLICA_EXISTING);
-	assert_string_equal(replica_log_id(replica), "00112233445566ff");
+	replica_log_id(replica, log_id);
+	assert_string_equal(log_id, "00112233445566ff");
 	assert_int_equal(replica_propose(replica, &buy, INT64_MAX, &result), PYGMY_OK);
 	assert_int_equal(result.error, PYGMY_OK);
 	assert_int_equal(result.id, 2);

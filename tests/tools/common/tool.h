@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ANSWER_BODY_MAX (1024 * 1024)
+#define ANSWER_BODY_MAX (8 * 1024 * 1024)
 #define ANSWER_HEADER_MAX 128
 
 _Noreturn void tool_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -52,6 +52,7 @@ struct answer {
 	char cache_status[ANSWER_HEADER_MAX];
 	char etag[ANSWER_HEADER_MAX];
 	char revision[ANSWER_HEADER_MAX];        /* X-Pygmy-Revision */
+	char stale_ms[ANSWER_HEADER_MAX];        /* X-Pygmy-Stale-Ms */
 };
 
 void answer_attach(struct answer *answer, CURL *handle);
@@ -65,6 +66,16 @@ bool answer_is_failure(const struct answer *answer);
 void answer_outcome(const struct answer *answer, char *text, size_t size);
 /* The order's id of a purchase, 0 without one. */
 int64_t answer_order_id(const struct answer *answer);
+
+/* For https addresses, by --ca, --cert and --key; NULL: not given. Set before the first handle. */
+extern struct tool_tls {
+	const char *ca, *cert, *key;
+} tool_tls;
+/* Their options, for the list that tool_read_options takes. */
+#define TOOL_TLS_OPTIONS \
+	{ .name = "ca", .texts = &tool_tls.ca, .text_count = &(int){ 0 }, .text_max = 1 }, \
+	{ .name = "cert", .texts = &tool_tls.cert, .text_count = &(int){ 0 }, .text_max = 1 }, \
+	{ .name = "key", .texts = &tool_tls.key, .text_count = &(int){ 0 }, .text_max = 1 }
 
 /* A handle with what all requests have in common: no proxy, no signals, a limit of time, answers into answer. */
 CURL *tool_handle(struct answer *answer, long timeout_ms);
