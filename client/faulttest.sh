@@ -123,8 +123,10 @@ find_etcd() {
     for name in "${!names[@]}"; do etcd_of[${names[name]}]=${urls[name]}; done
 }
 
+# The name of this run is in its keys: a run that is repeated with the same seed makes other purchases.
 make_folder() {
-    folder=${PYGMY_FAULTTEST_DIR:-$clone/.build/faulttest}/$(date +%Y%m%d-%H%M%S)-$seed
+    run=$(date +%Y%m%d-%H%M%S)-$BASHPID
+    folder=${PYGMY_FAULTTEST_DIR:-$clone/.build/faulttest}/$run
     mkdir -p -- "$folder" || fail "$exit_failed" "cannot make $folder"
 }
 
@@ -158,7 +160,7 @@ start_traffic() {
     for node in "${nodes[@]}"; do where+=(--again-url "${order_of[$node]}"); done
     # In a session of its own: Ctrl-C is told to it by us.
     setsid "$tools/traffic" "${where[@]}" "${tls[@]}" "${items_words[@]}" --topic fault+test --rate "$rate" --seconds 86400 --quantity-max 3 \
-        --settle-seconds "$settle_limit_s" --progress 1 --seed $((seed * 10000 + round)) --acks "$1/acks" --timeline "$1/timeline.csv" \
+        --settle-seconds "$settle_limit_s" --progress 1 --seed $((seed + round)) --name "$run-$round" --acks "$1/acks" --timeline "$1/timeline.csv" \
         --failures "$1/failures" </dev/null >"$1/traffic.json" &
     traffic_pid=$!
 }

@@ -74,22 +74,28 @@ static inline void cluster_init_log(struct cluster_frame *frame)
 
 /* ---- nodes -------------------------------------------------------------------------------------------- */
 
+/* Fills in what follows from name, folder and endpoints. */
+static inline void cluster_node_configure(struct cluster_node *node)
+{
+	path_in(node->db_path, node->folder, "store.db");
+	node->config = (struct cluster_config){ .node = node->name, .etcd = node->endpoints, .peer_token = "", .catalog_url = node->url,
+						.version = "test", .db_path = node->db_path, .state_dir = node->folder, .log_dir = "",
+						.lease_ms = LEASE_DEFAULT_MS };
+}
+
 static inline void cluster_node_make(struct cluster_frame *frame, int number)
 {
 	struct cluster_node *node = &frame->nodes[number];
 	memset(node, 0, sizeof *node);
 	snprintf(node->name, sizeof node->name, "%c", 'A' + number);
 	folder_make(node->folder);
-	path_in(node->db_path, node->folder, "store.db");
 	for (int i = 0; i < frame->server.count; i++) {
 		size_t len = strlen(node->endpoints);
 		char part[80];
 		snprintf(part, sizeof part, "%s%s", i > 0 ? " " : "", frame->server.members[(i + number) % frame->server.count].url);
 		text_put(node->endpoints + len, sizeof node->endpoints - len, part);
 	}
-	node->config = (struct cluster_config){ .node = node->name, .etcd = node->endpoints, .peer_token = "", .catalog_url = node->url,
-						.version = "test", .db_path = node->db_path, .state_dir = node->folder, .log_dir = "",
-						.lease_ms = LEASE_DEFAULT_MS };
+	cluster_node_configure(node);
 }
 
 static inline struct replica_config cluster_replica_config(const struct cluster_node *node)
