@@ -40,7 +40,7 @@ teardown_file() {
 # Makes an authority and the machines' certificates in a folder, as a cluster does.
 certificates() {
     (
-        me=test
+        me='test'
         say() { printf '%s\n' "$*"; }
         # shellcheck source=../../client/cluster/certificates.sh
         . "$tree/client/cluster/certificates.sh"
