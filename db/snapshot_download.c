@@ -148,9 +148,7 @@ static bool prepare(struct download *download)
 	curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
 	curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
 	curl_easy_setopt(easy, CURLOPT_XFERINFODATA, download);
-	if (source->tls != NULL)
-		tls_apply(easy, source->tls);
-	return true;
+	return source->tls == NULL || tls_apply(easy, source->tls);
 }
 
 static void close_all(struct download *download)
