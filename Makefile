@@ -51,6 +51,7 @@ FCGI_SRC := $(filter-out %/main.c,$(wildcard fcgi/*/*.c))
 CATALOG_SRC := fcgi/catalog/main.c
 ORDER_SRC := fcgi/order/main.c
 CLIENT_SRC := $(wildcard client/pygmy/*.c)
+LOAD_SRC := $(wildcard client/load/*.c)
 NGINX_SRC := $(wildcard nginx/*.c)
 # nginx's module, which is also the library that its Lua calls; and what it shares with the workers.
 NGINX_MODULE_SRC := nginx/module/ngx_http_pygmy_module.c
@@ -63,6 +64,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 LIBDB := $(B)/lib/libdb.a
 LIBFCGI := $(B)/lib/libworker.a
 LIBCLIENT := $(B)/lib/libclient.a
+LIBLOAD := $(B)/lib/libload.a
 COHERENCE := $(B)/lib/libpygmy_coherence.so
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
 LIBTOOLS := $(B)/lib/libtools.a
@@ -99,11 +101,6 @@ restore: ## put a backup in the place of the store's data (make restore BACKUP=F
 reset: ## stop the store and delete its data
 	@client/store.sh reset
 
-faulttest: ## hurt the running cluster under traffic and compare the replicas (client/faulttest.sh --help)
-	@client/deps.sh run cluster
-	+@$(MAKE) --no-print-directory $(JOBS) SAN= $(B)/tools/traffic $(B)/tools/compare
-	@client/faulttest.sh
-
 cluster: ## the same as a cluster of NODES=3 replicas (up to 9) with etcd and a frontend
 	@client/deps.sh cluster
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
@@ -116,11 +113,19 @@ cluster-stop: ## stop the cluster; its data stays
 cluster-status: ## show what runs of the cluster, and its replicas
 	@client/cluster.sh status || [ $$? -eq 3 ]
 
+cluster-restore: ## put a backup in the place of the cluster's data (make cluster-restore BACKUP=FILE)
+	@client/cluster.sh restore '$(subst ','\'',$(BACKUP))'
+
 cluster-reset: ## stop the cluster and delete its data
 	@client/cluster.sh reset
 
 cluster-add cluster-remove: ## one replica more or less: NODE=D
 	@client/cluster.sh $(@:cluster-%=%) '$(NODE)'
+
+faulttest: ## hurt the running cluster under traffic and compare the replicas (client/faulttest.sh --help)
+	@client/deps.sh run cluster
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= $(B)/tools/traffic $(B)/tools/compare
+	@client/faulttest.sh
 
 test: ## install what is missing, build and run every test
 	@client/deps.sh test
@@ -166,7 +171,7 @@ endif
 
 .PHONY: all
 # nginx loads no sanitized library.
-all: $(B)/bin/catalog $(B)/bin/order $(B)/bin/pygmy $(if $(SAN),,$(COHERENCE)) ## build everything that runs
+all: $(B)/bin/catalog $(B)/bin/order $(B)/bin/pygmy $(B)/bin/pygmy-load $(if $(SAN),,$(COHERENCE)) ## build everything that runs
 
 # Says in plain words why a build cannot work.
 .PHONY: preflight
@@ -188,6 +193,7 @@ $(LIBDB): $(call obj,$(DB_SRC))
 $(LIBFCGI): $(call obj,$(FCGI_SRC))
 $(LIBTOOLS): $(call obj,$(wildcard tests/tools/*/*.c))
 $(LIBCLIENT): $(call obj,$(filter-out client/pygmy/main.c,$(CLIENT_SRC)))
+$(LIBLOAD): $(call obj,$(filter-out client/load/main.c,$(LOAD_SRC)))
 $(B)/lib/%.a:
 	@mkdir -p "$(@D)"
 	$(call say,AR)
@@ -202,6 +208,11 @@ $(B)/bin/catalog $(B)/bin/order:
 	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ -lfcgi $(LIBS)
 
 $(B)/bin/pygmy: $(call obj,$(CLIENT_SRC)) $(LIBDB)
+	$(call say,LINK)
+	@mkdir -p "$(@D)"
+	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ $(LIBS)
+
+$(B)/bin/pygmy-load: $(call obj,client/load/main.c) $(LIBLOAD)
 	$(call say,LINK)
 	@mkdir -p "$(@D)"
 	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ $(LIBS)
@@ -221,7 +232,7 @@ $(COHERENCE): $(call obj,$(NGINX_MODULE_SRC) $(NGINX_SRC) $(NGINX_DB_SRC))
 	@mkdir -p "$(@D)"
 	$(Q)$(CC) -shared -pthread $(filter-out -pie,$(LDFLAGS_$(SAN))) -o $@ $^
 
-$(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIBFCGI) $(LIBCLIENT) $(call obj,$(NGINX_SRC)) $(LIBDB)
+$(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIBFCGI) $(LIBCLIENT) $(LIBLOAD) $(call obj,$(NGINX_SRC)) $(LIBDB)
 	$(call say,LINK)
 	@mkdir -p "$(@D)"
 	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka -lfcgi $(LIBS)

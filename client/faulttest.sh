@@ -19,7 +19,8 @@
 # traffic buys items of its own, which are deleted at the end; its orders stay. The cluster is left running and whole, also after Ctrl-C.
 #
 # The verdict is "passed" when everything is the same and right, the target came back, and no request failed that must not: reads never;
-# purchases only when the target is etcd's leader, which has to be elected anew (each of these must have got an answer afterwards).
+# purchases only when the target is etcd's leader, which has to be elected anew, or the frontend, whose lease must run out before
+# anybody may be told of a change (and each of these must have got its answer afterwards).
 #
 # Exit codes: 0 passed; 1 not passed; 2 wrong usage; 3 there is no cluster, or it is not whole before the test; 4 something else
 # is missing or failed; 130 stopped by Ctrl-C or SIGTERM.
@@ -122,8 +123,10 @@ find_etcd() {
     for name in "${!names[@]}"; do etcd_of[${names[name]}]=${urls[name]}; done
 }
 
+# The name of this run is in its keys: a run that is repeated with the same seed makes other purchases.
 make_folder() {
-    folder=${PYGMY_FAULTTEST_DIR:-$clone/.build/faulttest}/$(date +%Y%m%d-%H%M%S)-$seed
+    run=$(date +%Y%m%d-%H%M%S)-$BASHPID
+    folder=${PYGMY_FAULTTEST_DIR:-$clone/.build/faulttest}/$run
     mkdir -p -- "$folder" || fail "$exit_failed" "cannot make $folder"
 }
 
@@ -157,7 +160,7 @@ start_traffic() {
     for node in "${nodes[@]}"; do where+=(--again-url "${order_of[$node]}"); done
     # In a session of its own: Ctrl-C is told to it by us.
     setsid "$tools/traffic" "${where[@]}" "${tls[@]}" "${items_words[@]}" --topic fault+test --rate "$rate" --seconds 86400 --quantity-max 3 \
-        --settle-seconds "$settle_limit_s" --progress 1 --seed $((seed * 10000 + round)) --acks "$1/acks" --timeline "$1/timeline.csv" \
+        --settle-seconds "$settle_limit_s" --progress 1 --seed $((seed + round)) --name "$run-$round" --acks "$1/acks" --timeline "$1/timeline.csv" \
         --failures "$1/failures" </dev/null >"$1/traffic.json" &
     traffic_pid=$!
 }

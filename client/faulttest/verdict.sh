@@ -5,9 +5,12 @@
 # Prints, one per line, why the round in folder $1 did not pass; nothing when it did.
 reasons_of() {
     if [[ -z $back_ms ]]; then printf '%s did not come back within %d s\n' "$target" $((back_limit_ms / 1000)); fi
-    jq -r --arg leads "$leads" '
+    local may_wait=$leads
+    if [[ $target == frontend ]]; then may_wait=yes; fi
+    jq -r --arg may_wait "$may_wait" '
         (.reads | select(.failed > 0) | "\(.failed) reads failed: \(.failures)"),
-        (.writes | select(.failed > 0 and $leads == "no") | "\(.failed) purchases failed: \(.failures)"),
+        (.writes | select(.failed > 0 and $may_wait == "no") | "\(.failed) purchases failed: \(.failures)"),
+        (.writes | select($may_wait == "yes") | .failures | to_entries[] | select(.key != "outcome_unknown" and .key != "no_quorum") | "\(.value) purchases failed: \(.key)"),
         (.purchases | select(.unanswered > 0) | "\(.unanswered) purchases never got an answer"),
         (.purchases | select(.different > 0) | "\(.different) purchases got different answers when asked for again"),
         (.purchases | select(.verified < .acknowledged + .refused) | "\(.acknowledged + .refused - .verified) purchases could not be asked for again"),

@@ -183,8 +183,8 @@ traffic_begin() {
     printf '%s\n' "$number" >"$store_dir/traffics"
     for item in "${items[@]}"; do words+=(--item "$item"); done
     if [[ " $* " != *'-url '* ]]; then words+=(--url "$frontend"); fi
-    "$tree/.build/release/tools/traffic" "${words[@]}" "${again_words[@]}" "${tls_words[@]}" --topic traffic --rate 150 --seconds 600 --quantity-max 3 \
-        --settle-seconds 30 --seed $((seed * 1000 + number)) --acks "$store_dir/acks-$number" --timeline "$store_dir/timeline" \
+    "$tree/.build/release/tools/traffic" "${words[@]}" "${again_words[@]}" "${tls_words[@]}" --topic traffic --rate 100 --seconds 600 --quantity-max 3 \
+        --settle-seconds 30 --seed $((seed + number)) --acks "$store_dir/acks-$number" --timeline "$store_dir/timeline" \
         --failures "$store_dir/failures" "$@" >"$store_dir/report" 2>"$store_dir/traffic.errors" 3>&- </dev/null &
     traffic_pid=$!
 }
@@ -227,7 +227,7 @@ random_moment() { sleep "$((RANDOM % $1 / 10)).$((RANDOM % 10))"; }
 # The fault test itself, with its result in $store_dir/result: fault --target catalog-A
 fault() {
     local code=0
-    "$tree/client/faulttest.sh" --json --seed "$seed" --rate 150 "$@" >"$store_dir/result" 2>"$store_dir/progress" 3>&- </dev/null || code=$?
+    "$tree/client/faulttest.sh" --json --seed "$seed" --rate 100 "$@" >"$store_dir/result" 2>"$store_dir/progress" 3>&- </dev/null || code=$?
     if [[ $code -ne 0 ]]; then
         cat "$store_dir/progress" "$store_dir/result"
         head -n 5 "$store_dir"/faulttest/*/round-*/failures

@@ -22,7 +22,8 @@
  * --verify 0      leave out to ask for each answered purchase a second time
  * --acks, --timeline, --failures   files: "key order item quantity" lines (order "-": refused), CSV per 100 ms, failed requests
  * --progress 1    a line per second on stderr
- * --seed          keys are traffic-<seed>-<number>
+ * --seed          of what is random
+ * --name          keys are traffic-<name>-<number>; without a name, the seed's. The same keys again are the same purchases.
  *
  * A purchase without a definite answer (an order, or a refusal because of the stock) is asked for again under its key while the
  * traffic goes on, through one replica after the other, until there is one. Afterwards every answered purchase is asked for once more,
@@ -40,12 +41,13 @@
 volatile sig_atomic_t traffic_stop;
 
 static struct traffic_terms terms = {
-	.rate = 200, .connections = 64, .again_connections = 16, .seconds = 10, .settle_seconds = 60, .buy_percent = 40, .search_percent = 10,
+	.rate = 200, .connections = 512, .again_connections = 16, .seconds = 10, .settle_seconds = 60, .buy_percent = 40, .search_percent = 10,
 	.hot_percent = 40, .quantity_max = 1, .timeout_ms = 15000, .verify = 1,
 };
 static const char *urls[TRAFFIC_URLS_MAX], *items[TRAFFIC_ITEMS_MAX], *acks, *timeline, *failures;
-static int url_count, item_count, topic_count, acks_count, timeline_count, failures_count;
+static int url_count, item_count, topic_count, name_count, acks_count, timeline_count, failures_count;
 static int64_t given_seed;
+static char seed_name[24];
 
 static void take_signal(int number)
 {
@@ -89,6 +91,7 @@ static void read_options(int argc, char **argv)
 		{ .name = "buy-url", .texts = terms.buy_urls, .text_count = &terms.buy_url_count, .text_max = TRAFFIC_URLS_MAX },
 		{ .name = "again-url", .texts = terms.again_urls, .text_count = &terms.again_url_count, .text_max = TRAFFIC_URLS_MAX },
 		{ .name = "item", .texts = items, .text_count = &item_count, .text_max = TRAFFIC_ITEMS_MAX },
+		{ .name = "name", .texts = &terms.name, .text_count = &name_count, .text_max = 1 },
 		{ .name = "topic", .texts = &terms.topic, .text_count = &topic_count, .text_max = 1 },
 		TOOL_TLS_OPTIONS,
 		{ .name = "acks", .texts = &acks, .text_count = &acks_count, .text_max = 1 },
@@ -112,6 +115,11 @@ static void read_options(int argc, char **argv)
 	tool_read_options(argc, argv, options, sizeof options / sizeof options[0]);
 	complete_terms();
 	terms.seed = tool_seed(given_seed);
+	snprintf(seed_name, sizeof seed_name, "%llu", (unsigned long long)terms.seed);
+	if (terms.name == NULL)
+		terms.name = seed_name;
+	if (strlen(terms.name) > TRAFFIC_NAME_MAX || strspn(terms.name, "0123456789abcdefghijklmnopqrstuvwxyz-") != strlen(terms.name))
+		tool_fail("--name takes %d small letters, digits and hyphens at most", TRAFFIC_NAME_MAX);
 }
 
 /* Returns whether every purchase has one definite answer. */
@@ -143,7 +151,7 @@ int main(int argc, char **argv)
 		tool_fail("libcurl does not start");
 	if (failures != NULL && (failure_stream = fopen(failures, "we")) == NULL)
 		tool_fail("cannot write %s", failures);
-	purchases_init(terms.seed);
+	purchases_init(terms.name);
 	settle_begin(&terms);
 	loop_run(&terms, failure_stream);
 	settle_finish();

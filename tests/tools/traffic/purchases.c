@@ -6,15 +6,15 @@
 #include "tests/tools/traffic/traffic.h"
 
 static struct {
-	struct purchase *list;                  /* purchase n has the key traffic-<seed>-n */
+	struct purchase *list;                  /* purchase n has the key traffic-<name>-n */
 	int64_t count, size;
 	int64_t different;
-	uint64_t seed;
+	const char *name;
 } purchases;
 
-void purchases_init(uint64_t seed)
+void purchases_init(const char *name)
 {
-	purchases.seed = seed;
+	purchases.name = name;
 }
 
 void purchases_free(void)
@@ -49,7 +49,7 @@ const struct purchase *purchases_get(int64_t number)
 
 void purchases_key(int64_t number, char key[TRAFFIC_KEY_MAX])
 {
-	snprintf(key, TRAFFIC_KEY_MAX, "traffic-%" PRIu64 "-%" PRId64, purchases.seed, number);
+	snprintf(key, TRAFFIC_KEY_MAX, "traffic-%s-%" PRId64, purchases.name, number);
 }
 
 static void tell_difference(int64_t number, const struct purchase *purchase, const struct answer *answer)

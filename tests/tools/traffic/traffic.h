@@ -16,6 +16,7 @@
 #define TRAFFIC_ITEMS_MAX 64
 #define TRAFFIC_CONNECTIONS_MAX 1000
 #define TRAFFIC_KEY_MAX 64
+#define TRAFFIC_NAME_MAX 32
 
 /* ---- what is asked for (traffic.c) -------------------------------------------------------------------- */
 
@@ -31,6 +32,7 @@ struct traffic_terms {
 	int64_t buy_percent, search_percent, hot_percent, quantity_max;
 	int64_t timeout_ms, keepalive, verify, progress;
 	uint64_t seed;
+	const char *name;                       /* of the run, in its keys */
 };
 
 /* 1: no further requests; 2: no waiting for answers either. */
@@ -48,7 +50,8 @@ struct purchase {
 	char *body;                             /* owned */
 };
 
-void purchases_init(uint64_t seed);
+/* name is borrowed. */
+void purchases_init(const char *name);
 void purchases_free(void);
 /* Returns the number of the new purchase. */
 int64_t purchases_add(int64_t item, int64_t quantity);
