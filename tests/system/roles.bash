@@ -9,9 +9,7 @@
 # Chooses the addresses; call it behind store_setup.
 roles_setup() {
     net=127.$((RANDOM % 200 + 20)).$((RANDOM % 250 + 1))
-    export net
-    export push_port=$PYGMY_PORT_CATALOG_B
-    frontend=http://$net.100:$PYGMY_PORT_FRONTEND
+    export net frontend=http://$net.100:$PYGMY_PORT_FRONTEND push_port=$PYGMY_PORT_CATALOG_B
     export PYGMY_FRONTENDS="unix:$PYGMY_RUN_DIR/frontend.sock unix:$store_dir/frontend/run/frontend.sock"
     mkdir -p "$store_dir/secrets"
 }
