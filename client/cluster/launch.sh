@@ -132,9 +132,10 @@ machine_kill() {
     for name in "$@"; do process_end_listed KILL process_members "$name" || return; done
 }
 
-# Prints the pids of the processes $@, with everybody whom they started.
+# Prints the pids of the processes $@ (all: no words), with everybody whom they started.
 machine_pids() {
     local name
+    if [[ $# -eq 0 ]]; then set -- "${process_names[@]}"; fi
     for name in "$@"; do process_members "$name" | cut -d ' ' -f 1; done
 }
 
