@@ -51,6 +51,7 @@ FCGI_SRC := $(filter-out %/main.c,$(wildcard fcgi/*/*.c))
 CATALOG_SRC := fcgi/catalog/main.c
 ORDER_SRC := fcgi/order/main.c
 CLIENT_SRC := $(wildcard client/pygmy/*.c)
+LOAD_SRC := $(wildcard client/load/*.c)
 NGINX_SRC := $(wildcard nginx/*.c)
 # nginx's module, which is also the library that its Lua calls; and what it shares with the workers.
 NGINX_MODULE_SRC := nginx/module/ngx_http_pygmy_module.c
@@ -63,6 +64,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 LIBDB := $(B)/lib/libdb.a
 LIBFCGI := $(B)/lib/libworker.a
 LIBCLIENT := $(B)/lib/libclient.a
+LIBLOAD := $(B)/lib/libload.a
 COHERENCE := $(B)/lib/libpygmy_coherence.so
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
 LIBTOOLS := $(B)/lib/libtools.a
@@ -166,7 +168,7 @@ endif
 
 .PHONY: all
 # nginx loads no sanitized library.
-all: $(B)/bin/catalog $(B)/bin/order $(B)/bin/pygmy $(if $(SAN),,$(COHERENCE)) ## build everything that runs
+all: $(B)/bin/catalog $(B)/bin/order $(B)/bin/pygmy $(B)/bin/pygmy-load $(if $(SAN),,$(COHERENCE)) ## build everything that runs
 
 # Says in plain words why a build cannot work.
 .PHONY: preflight
@@ -188,6 +190,7 @@ $(LIBDB): $(call obj,$(DB_SRC))
 $(LIBFCGI): $(call obj,$(FCGI_SRC))
 $(LIBTOOLS): $(call obj,$(wildcard tests/tools/*/*.c))
 $(LIBCLIENT): $(call obj,$(filter-out client/pygmy/main.c,$(CLIENT_SRC)))
+$(LIBLOAD): $(call obj,$(filter-out client/load/main.c,$(LOAD_SRC)))
 $(B)/lib/%.a:
 	@mkdir -p "$(@D)"
 	$(call say,AR)
@@ -202,6 +205,11 @@ $(B)/bin/catalog $(B)/bin/order:
 	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ -lfcgi $(LIBS)
 
 $(B)/bin/pygmy: $(call obj,$(CLIENT_SRC)) $(LIBDB)
+	$(call say,LINK)
+	@mkdir -p "$(@D)"
+	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ $(LIBS)
+
+$(B)/bin/pygmy-load: $(call obj,client/load/main.c) $(LIBLOAD)
 	$(call say,LINK)
 	@mkdir -p "$(@D)"
 	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ $(LIBS)
@@ -221,7 +229,7 @@ $(COHERENCE): $(call obj,$(NGINX_MODULE_SRC) $(NGINX_SRC) $(NGINX_DB_SRC))
 	@mkdir -p "$(@D)"
 	$(Q)$(CC) -shared -pthread $(filter-out -pie,$(LDFLAGS_$(SAN))) -o $@ $^
 
-$(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIBFCGI) $(LIBCLIENT) $(call obj,$(NGINX_SRC)) $(LIBDB)
+$(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIBFCGI) $(LIBCLIENT) $(LIBLOAD) $(call obj,$(NGINX_SRC)) $(LIBDB)
 	$(call say,LINK)
 	@mkdir -p "$(@D)"
 	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka -lfcgi $(LIBS)

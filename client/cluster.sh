@@ -121,7 +121,7 @@ cluster_settings_then() {
 }
 
 start_cluster() {
-    local outcome changed='' mode=''
+    local outcome changed='' mode='' restored=no
     command -v etcd >/dev/null || fail "$exit_failed" "etcd is missing; client/deps.sh cluster installs it"
     install_fingerprint
     install_user
@@ -142,13 +142,14 @@ start_cluster() {
     as_store cluster_make_folders "$mode" || fail "$exit_failed" "the cluster's folders can't be made"
     if as_store cluster_restore_is_begun; then
         finish_restore
-        mode=''
+        mode='' restored=yes
     fi
     if ! outcome=$(as_store cluster_launch "$mode"); then
         if [[ $mode == make ]]; then as_store cluster_stop; fi
         fail "$exit_failed" "the cluster is not ready (see above); its logs are in $cluster_state/*/logs"
     fi
     cluster_tell_client
+    if [[ $restored == yes ]]; then outcome=started; fi
     case $outcome in
         running) say "The cluster runs already: http://$cluster_reach:$PYGMY_PORT_FRONTEND/" ;;
         repaired) say "The cluster was running in part and is whole again: http://$cluster_reach:$PYGMY_PORT_FRONTEND/" ;;
@@ -245,6 +246,9 @@ change_parts() {
     shift
     if [[ ${1:-} == --no-wait && $action == start ]]; then wait=no && shift; fi
     lock_cluster
+    if [[ $action == start ]] && as_store cluster_restore_is_begun; then
+        fail "$exit_failed" "a restore was interrupted; $cluster_script start finishes it"
+    fi
     for name in "$@"; do find_part "$name"; done
     for name in "$@"; do
         find_part "$name"

@@ -2,7 +2,8 @@
 # The cluster's own certificate authority, and a certificate for each machine. Made once, in $PYGMY_SECRETS_DIR/tls.
 #
 # A certificate names the machine's address (libcurl and etcd compare that) and "pygmy", the name that all machines share (nginx's
-# frontends compare that: see nginx/peer/tls_client.conf). It serves both directions. It has no common name: etcd's gateway
+# frontends compare that: see nginx/peer/tls_client.conf), and 127.0.0.1, since on one machine every connection comes from there, and
+# etcd's members compare that. It serves both directions. It has no common name: etcd's gateway
 # would take that for a user's.
 
 readonly cluster_certificate_days=3650
@@ -33,7 +34,7 @@ certificate_make_authority() {
 
 # certificate_make FOLDER MACHINE ADDRESS
 certificate_make() {
-    local names=DNS:pygmy address=${3//[\[\]]/}
+    local names=DNS:pygmy,IP:127.0.0.1 address=${3//[\[\]]/}
     if [[ $address =~ ^[0-9.]+$ || $address == *:* ]]; then names+=,IP:$address; else names+=,DNS:$address; fi
     certificate_openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /O=Pygmy -keyout "$1/$2.key" -out "$1/$2.request" &&
         certificate_openssl x509 -req -in "$1/$2.request" -CA "$1/ca.pem" -CAkey "$1/ca.key" -CAserial "$1/serial" -CAcreateserial \

@@ -236,9 +236,6 @@ cluster_stop() {
     return "$result"
 }
 
-# The machines, and those that have only an etcd member left.
-cluster_all_machines() { printf '%s\n' $PYGMY_CLUSTER_NODES $PYGMY_CLUSTER_ETCD frontend | awk '!seen[$0]++'; }
-
 machine_stop_kind() {
     local name names=()
     for name in "${process_names[@]}"; do

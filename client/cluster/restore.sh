@@ -56,4 +56,7 @@ cluster_continue() {
     in_machine "$(cluster_first)" machine_continue "${words[@]}"
 }
 
-machine_continue() { cluster_pygmy init "$@" --continue "$PYGMY_DB.restoring" >&2; }
+machine_continue() {
+    local said
+    said=$(cluster_pygmy --quiet init "$@" --continue "$PYGMY_DB.restoring" 2>&1) || { say "$me: the log can't be begun: $said" >&2 && return 1; }
+}

@@ -129,6 +129,9 @@ cluster_address() {
 # Prints the names of all machines.
 cluster_machines() { printf '%s\n' $PYGMY_CLUSTER_NODES frontend; }
 
+# Also those that have only an etcd member left.
+cluster_all_machines() { printf '%s\n' $PYGMY_CLUSTER_NODES $PYGMY_CLUSTER_ETCD frontend | awk '!seen[$0]++'; }
+
 cluster_has_etcd() { [[ " $PYGMY_CLUSTER_ETCD " == *" $1 "* ]]; }
 cluster_has_node() { [[ " $PYGMY_CLUSTER_NODES " == *" $1 "* ]]; }
 
@@ -154,7 +157,7 @@ cluster_print() {
 cluster_record() {
     local machine
     cluster_print >"$cluster_state/cluster.env.new" && mv -f -- "$cluster_state/cluster.env.new" "$cluster_state/cluster.env"
-    for machine in $(cluster_machines); do in_machine "$machine" machine_record || return; done
+    for machine in $(cluster_all_machines); do in_machine "$machine" machine_record || return; done
 }
 
 # ---- of one machine ------------------------------------------------------------------------------

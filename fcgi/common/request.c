@@ -24,6 +24,7 @@ static const struct parameter_name names[] = {
 	FROM_NGINX("PYGMY_MIN_REVISION", nginx_min_revision),
 	FROM_NGINX("PYGMY_CONSISTENCY", nginx_consistency),
 	FROM_NGINX("PYGMY_PRIVATE", nginx_private),
+	FROM_NGINX("PYGMY_FRONTEND", nginx_frontend),
 	FROM_CLIENT("HTTP_AUTHORIZATION", authorization, "Authorization"),
 	FROM_CLIENT("HTTP_IDEMPOTENCY_KEY", idempotency_key, "Idempotency-Key"),
 	FROM_CLIENT("HTTP_IF_MATCH", if_match, "If-Match"),

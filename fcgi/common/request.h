@@ -42,6 +42,7 @@ struct request {
 	struct slice nginx_slot;
 	struct slice nginx_min_revision;
 	struct slice nginx_consistency;
+	struct slice nginx_frontend;  /* "1" when a frontend of the cluster asks, and proved that it is one */
 	struct slice nginx_private;   /* "1" from nginx's own socket server only */
 	const char *repeated_header;  /* a header of the above that came twice, or NULL */
 

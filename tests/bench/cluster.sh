@@ -39,7 +39,7 @@ cluster_load() {
 
 # The index of member NAME as itself says, or nothing while it is not ready.
 cluster_index() {
-  curl -s --max-time 2 "$CATALOG_URL/members" | jq -r --arg name "$1" '.member[] | select(.name == $name and .phase == "ready") | .index'
+  curl -s --max-time 2 "$CATALOG_URL/members" | jq -r --arg name "$1" '.members[] | select(.name == $name and .phase == "ready") | .index'
 }
 
 # Waits until member NAME is ready and has reached index $2.

@@ -264,6 +264,22 @@ access_log() { cat "$store_dir/$1/logs/nginx-access.log"; }
     assert_equal "$(sql 'SELECT count(*) FROM orders WHERE item_id = 5')" "$(sql 'SELECT count(DISTINCT request_key) FROM orders WHERE item_id = 5')"
 }
 
+@test "a last answer that says 'nothing was changed' does not hide an earlier unknown outcome" {
+    local manner
+    frontend_with C
+    for manner in unknown-once unknown; do
+        script_set "$manner"
+        http POST "$frontend/buy?id=1"
+        assert_refused 503 outcome_unknown
+        assert_equal "$(header Retry-After)" 1
+        assert_equal "$(header X-Pygmy-Request-Key)" "$(script_header 'POST /buy' X-Pygmy-New-Key)"
+    done
+    # When every try said that nothing was changed, that is what the client is told.
+    script_set 503
+    http POST "$frontend/buy?id=1"
+    assert_refused 503 no_quorum
+}
+
 @test "no node can answer a read: a stale one is asked for, says so and is not kept" {
     local i
     frontend_with C

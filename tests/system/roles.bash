@@ -98,8 +98,8 @@ roles_teardown() {
 
 # ---- nodes that answer as they are told -----------------------------------------------------------
 
-# Starts a node C that answers by the first line of $store_dir/script/manner: ok, 503, hang, drop, or stale (503 unless a stale
-# answer is allowed). $store_dir/script/requests has a line per request: its head, with | for line ends.
+# Starts a node C that answers by the first line of $store_dir/script/manner: ok, 503, hang, drop, stale (503 unless a stale
+# answer is allowed), unknown (as a node says that an outcome is unknown), or unknown-once (and then 503). $store_dir/script/requests has a line per request: its head, with | for line ends.
 script_start() {
     local dir=$store_dir/script
     mkdir -p "$dir/run" "$dir/logs"
@@ -124,6 +124,15 @@ http {
                 if manner == "hang" then ngx.sleep(30) end
                 if manner == "drop" then return ngx.exit(444) end
                 ngx.header["X-Accel-Expires"] = 0
+                if manner == "unknown" or (manner == "unknown-once" and not asked) then
+                    asked = true
+                    ngx.status = 504
+                    ngx.header["Retry-After"] = 1
+                    ngx.header["X-Pygmy-Request-Key"] = ngx.var.http_x_pygmy_new_key
+                    ngx.say('{"code":"outcome_unknown","message":"Said by the node.","status":"Failed","validation_code":503}')
+                    return
+                end
+                if manner == "unknown-once" then asked = nil; manner = "503" end
                 local stale = ngx.var.http_x_pygmy_allow_stale == "1"
                 if manner == "503" or (manner == "stale" and not stale) then
                     ngx.status = 503

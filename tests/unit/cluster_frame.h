@@ -74,21 +74,28 @@ static inline void cluster_init_log(struct cluster_frame *frame)
 
 /* ---- nodes -------------------------------------------------------------------------------------------- */
 
+/* Fills in what follows from name, folder and endpoints. */
+static inline void cluster_node_configure(struct cluster_node *node)
+{
+	path_in(node->db_path, node->folder, "store.db");
+	node->config = (struct cluster_config){ .node = node->name, .etcd = node->endpoints, .peer_token = "", .catalog_url = node->url,
+						.version = "test", .db_path = node->db_path, .state_dir = node->folder, .log_dir = "",
+						.lease_ms = LEASE_DEFAULT_MS };
+}
+
 static inline void cluster_node_make(struct cluster_frame *frame, int number)
 {
 	struct cluster_node *node = &frame->nodes[number];
 	memset(node, 0, sizeof *node);
 	snprintf(node->name, sizeof node->name, "%c", 'A' + number);
 	folder_make(node->folder);
-	path_in(node->db_path, node->folder, "store.db");
-	size_t len = 0;
-	for (int i = 0; i < frame->server.count && len < sizeof node->endpoints; i++) {
-		const char *url = frame->server.members[(i + number) % frame->server.count].url;
-		len += (size_t)snprintf(node->endpoints + len, sizeof node->endpoints - len, "%s%s", i > 0 ? " " : "", url);
+	for (int i = 0; i < frame->server.count; i++) {
+		size_t len = strlen(node->endpoints);
+		char part[80];
+		snprintf(part, sizeof part, "%s%s", i > 0 ? " " : "", frame->server.members[(i + number) % frame->server.count].url);
+		text_put(node->endpoints + len, sizeof node->endpoints - len, part);
 	}
-	node->config = (struct cluster_config){ .node = node->name, .etcd = node->endpoints, .peer_token = "", .catalog_url = node->url,
-						.version = "test", .db_path = node->db_path, .state_dir = node->folder, .log_dir = "",
-						.lease_ms = LEASE_DEFAULT_MS };
+	cluster_node_configure(node);
 }
 
 static inline struct replica_config cluster_replica_config(const struct cluster_node *node)
@@ -114,7 +121,7 @@ static inline void cluster_node_close(struct cluster_node *node)
 static inline void cluster_node_serve_snapshots(struct cluster_node *node)
 {
 	snapshot_server_start(&node->snapshots, node->db_path, node->folder);
-	snprintf(node->url, sizeof node->url, "%s", node->snapshots.url);
+	text_put(node->url, sizeof node->url, node->snapshots.url);
 }
 
 static inline bool cluster_node_is_ready(const struct cluster_node *node)

@@ -59,7 +59,7 @@ static inline void snapshot_server_start(struct snapshot_server *server, const c
 {
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t size = sizeof address;
-	snprintf(server->folder, sizeof server->folder, "%s", folder);
+	text_put(server->folder, sizeof server->folder, folder);
 	assert_int_equal(snapshot_maker_create(db_path, folder, &server->maker), PYGMY_OK);
 	server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(server->listener, (struct sockaddr *)&address, size), 0);

@@ -76,7 +76,7 @@ static void a_store_has_no_list(void **state)
 
 /* ---- a cluster --------------------------------------------------------------------------------------------- */
 
-static struct cluster_frame frame;
+static struct cluster_frame *frame;
 
 static int stop_cluster(void **state)
 {
@@ -87,7 +87,7 @@ static int stop_cluster(void **state)
 		free(fixture);
 		fixture = NULL;
 	}
-	cluster_stop(&frame);
+	cluster_stop(frame);
 	return 0;
 }
 
@@ -103,14 +103,14 @@ static void ask_node(int number)
 	}
 	roster_close(&fixture->worker.roster);
 	roster_init(&fixture->worker.roster);
-	atomic_store(&fixture->worker.replica, frame.nodes[number].replica);
+	atomic_store(&fixture->worker.replica, frame->nodes[number].replica);
 }
 
 static void start(int members, int nodes)
 {
-	cluster_start(&frame, members, nodes);
-	cluster_init_log(&frame);
-	cluster_open_all(&frame);
+	cluster_start(frame, members, nodes);
+	cluster_init_log(frame);
+	cluster_open_all(frame);
 	ask_node(0);
 }
 
@@ -164,7 +164,7 @@ static void all_members_are_shown(void **state)
 	}
 	assert_int_equal(leaders, 1);
 	json_decref(answer);
-	cluster_node_close(&frame.nodes[1]);
+	cluster_node_close(&frame->nodes[1]);
 	ask_node(0);
 	BECOMES("B", "role", "down");
 	assert_string_equal(field("B", "live"), "false");
@@ -229,9 +229,9 @@ static void without_etcd(void **state)
 	(void)state;
 	start(1, 1);
 	BECOMES("A", "phase", "ready");
-	etcd_server_kill(&frame.server, 0);
+	etcd_server_kill(&frame->server, 0);
 	struct node_view view;
-	assert_true(WAIT_FOR((node_state_view(replica_node_state(frame.nodes[0].replica), &view), !view.quorum), CLUSTER_LONG_MS));
+	assert_true(WAIT_FOR((node_state_view(replica_node_state(frame->nodes[0].replica), &view), !view.quorum), CLUSTER_LONG_MS));
 	json_t *answer = members_answer();
 	const json_t *log = json_object_get(answer, "log");
 	assert_true(json_is_false(json_object_get(log, "quorum")));
@@ -250,10 +250,10 @@ static void a_person_decides(void **state)
 	(void)state;
 	struct database database;
 	start(1, 2);
-	assert_int_equal(database_open(&database, frame.nodes[1].db_path, DATABASE_WRITE), PYGMY_OK);
+	assert_int_equal(database_open(&database, frame->nodes[1].db_path, DATABASE_WRITE), PYGMY_OK);
 	sql_run(&database, "UPDATE items SET cost_minor = cost_minor + 1 WHERE id = 1");
 	database_close(&database);
-	(void)cluster_try(&frame.nodes[0], buy_of("buy/0/x", 1, 1), &(struct result){ 0 });
+	(void)cluster_try(&frame->nodes[0], buy_of("buy/0/x", 1, 1), &(struct result){ 0 });
 	BECOMES("A", "phase", "in_doubt");
 	BECOMES("B", "phase", "in_doubt");
 	BECOMES("B", "agrees", "false");
@@ -266,6 +266,9 @@ static void a_person_decides(void **state)
 
 int main(void)
 {
+	frame = calloc(1, sizeof *frame);
+	if (frame == NULL)
+		return 1;
 	diagnostics_init("test", DIAGNOSTICS_ERROR + 1);
 #define ALONE(function) cmocka_unit_test_setup_teardown(function, open_fixture, close_fixture)
 #define TOGETHER(function) cmocka_unit_test_teardown(function, stop_cluster)
@@ -276,5 +279,7 @@ int main(void)
 	};
 	int failed = cmocka_run_group_tests(alone, NULL, NULL);
 	fixture = NULL;
-	return failed + cmocka_run_group_tests(together, NULL, NULL);
+	failed += cmocka_run_group_tests(together, NULL, NULL);
+	free(frame);
+	return failed;
 }
