@@ -221,6 +221,14 @@ replicas_are_same() {
     assert_equal "$code" 0 'the replicas differ'
 }
 
+# One purchase, which must succeed, and be there at the comparison: buy <item> [base address]
+buy() {
+    local key=buy-$BASHPID-$RANDOM$RANDOM
+    http POST "${2:-$frontend}/buy?id=$1" -H "Idempotency-Key: $key"
+    assert_equal "$code" 200 "$body" || return
+    printf '%s %s %s 1\n' "$key" "$(json .order.id)" "$1" >>"$store_dir/acks-single"
+}
+
 # A moment that nobody can foresee, up to so many tenths of a second: not a wait.
 random_moment() { sleep "$((RANDOM % $1 / 10)).$((RANDOM % 10))"; }
 

@@ -41,7 +41,6 @@ teardown_file() { cluster_teardown; }
 
 phase_is_not_ready() { is_unready "$1"; }
 chain_of() { status_of "$1" .worker.chain; }
-buy() { http POST "$frontend/buy?id=$1" && assert_equal "$code" 200 "$body"; }
 
 # Waits until node $1 has left the rotation, and until it is back; says how long that took.
 leaves_and_heals() {
@@ -162,9 +161,6 @@ small_disk_for_c() {
     replicas_are_same
 }
 
-# What the clock of node C's worker $1 says, in seconds.
-clock_of() { ask "$1/status" -D - -o /dev/null | sed -n 's/^[Dd]ate: \(.*\)\r/\1/p' | date -f - +%s; }
-
 @test "the clock of one node is set, an hour forwards and two hours back: nothing happens" {
     local before orders
     [[ -n $(find /usr/lib -name libfaketimeMT.so.1) ]] || skip 'this needs the package faketime'
@@ -172,8 +168,7 @@ clock_of() { ask "$1/status" -D - -o /dev/null | sed -n 's/^[Dd]ate: \(.*\)\r/\1
     traffic_begin --buy-url "${order_of[C]}" --buy-url "${order_of[A]}" --read-url "$frontend"
     sleep 1
     printf '+1h\n' >"$store_dir/clock"
-    http POST "${order_of[C]}/buy?id=${items[4]}"
-    assert_equal "$code" 200
+    buy "${items[4]}" "${order_of[C]}"
     wait_until 10 clock_is_ahead
     sleep 2
     printf -- '-1h\n' >"$store_dir/clock"
@@ -189,7 +184,7 @@ clock_of() { ask "$1/status" -D - -o /dev/null | sed -n 's/^[Dd]ate: \(.*\)\r/\1
 workers_of_c() { worker_of catalog-C && worker_of order-C; }
 # Whether an order carries the time of C's clock.
 clock_is_ahead() {
-    http POST "${order_of[C]}/buy?id=${items[4]}"
+    buy "${items[4]}" "${order_of[C]}"
     http GET "${order_of[C]}/orders/$(json .order.id)" -H "X-Pygmy-Min-Revision: $(header X-Pygmy-Revision)"
     [[ $(json '.order.created_ms // .order[0].created_ms') -gt $(($(date +%s) * 1000 + 3000000)) ]]
 }
