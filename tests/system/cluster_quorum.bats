@@ -51,16 +51,15 @@ can_buy() { buy "${items[0]}" >/dev/null; }
     assert_equal "$code" 200
     [[ $(header X-Pygmy-Stale-Ms) -gt 1000 ]]
     assert_lacks "$(header Cache-Status)" '; hit'
-    took=$(header X-Pygmy-Stale-Ms)
     http GET "$frontend/search?topic=traffic"
     assert_equal "$code $(json '.item | length')" "200 $cluster_items"
-    [[ $(header X-Pygmy-Stale-Ms) -gt $took ]]
+    [[ $(header X-Pygmy-Stale-Ms) -gt 1000 ]]
     # On a node's own port, too, when it is allowed; else it says that it can't know.
     http GET "${catalog_of[A]}/lookup?id=${items[1]}"
     assert_equal "$code" 503
     http GET "${catalog_of[A]}/lookup?id=${items[1]}" -H 'X-Pygmy-Allow-Stale: 1'
     assert_equal "$code" 200
-    [[ $(header X-Pygmy-Stale-Ms) -gt $took ]]
+    [[ $(header X-Pygmy-Stale-Ms) -gt 1000 ]]
     cluster start --no-wait etcd-B etcd-C
     wait_until 15 can_buy
     http GET "$frontend/lookup?id=${items[1]}"
