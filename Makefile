@@ -113,6 +113,9 @@ cluster-stop: ## stop the cluster; its data stays
 cluster-status: ## show what runs of the cluster, and its replicas
 	@client/cluster.sh status || [ $$? -eq 3 ]
 
+cluster-restore: ## put a backup in the place of the cluster's data (make cluster-restore BACKUP=FILE)
+	@client/cluster.sh restore '$(subst ','\'',$(BACKUP))'
+
 cluster-reset: ## stop the cluster and delete its data
 	@client/cluster.sh reset
 
@@ -245,8 +248,14 @@ $(B)/tools/%: $(B)/obj/tests/tools/%.o $(LIBTOOLS)
 	@mkdir -p "$(@D)"
 	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ $(LIBS)
 
+# Libraries that system tests preload into processes.
+$(B)/preload/%.so: $(B)/obj/tests/preload/%.o
+	$(call say,LINK)
+	@mkdir -p "$(@D)"
+	$(Q)$(CC) -shared $(filter-out -pie,$(LDFLAGS_$(SAN))) -o $@ $^
+
 .PHONY: tools
-tools: $(TOOL_BIN)
+tools: $(TOOL_BIN) $(patsubst tests/preload/%.c,$(B)/preload/%.so,$(wildcard tests/preload/*.c))
 
 .PHONY: unit-build fuzz-build
 unit-build: $(UNIT_BIN)

@@ -13,6 +13,9 @@
 #define ROUND_PAUSE_MAX_MS 80
 /* An attempt that the deadline cuts off leaves a write in doubt: with less time than this, none is begun but the first. */
 #define ATTEMPT_MIN_MS 25
+/* A large body takes its time; so does everything on a machine with too much to do. */
+#define ATTEMPT_BYTES_PER_MS 4096
+#define ATTEMPT_DOUBLINGS_MAX 5
 
 enum attempt {
 	ATTEMPT_FINAL,                /* outcome counts */
@@ -149,6 +152,14 @@ static enum attempt try_one(struct etcd *etcd, const struct etcd_request *reques
 	return exchange == ETCD_EXCHANGE_NOT_SENT ? ATTEMPT_HARMLESS : ATTEMPT_UNCERTAIN;
 }
 
+/* Round: how often all endpoints were asked before. */
+static int64_t attempt_ms(const struct etcd *etcd, int round, int64_t left_ms)
+{
+	int64_t limit_ms = (ETCD_ATTEMPT_MS + (int64_t)(etcd->body.len / ATTEMPT_BYTES_PER_MS))
+			   << (round < ATTEMPT_DOUBLINGS_MAX ? round : ATTEMPT_DOUBLINGS_MAX);
+	return left_ms < limit_ms ? left_ms : limit_ms;
+}
+
 /* False: there is no time for another round. */
 static bool pause_round(int round, int64_t deadline_ms)
 {
@@ -183,7 +194,7 @@ enum etcd_outcome etcd_call(struct etcd *etcd, const struct etcd_request *reques
 		int64_t left_ms = deadline_ms - monotonic_ms();
 		if (left_ms < (tries == 0 ? 1 : ATTEMPT_MIN_MS))
 			break;
-		int64_t timeout_ms = any && left_ms > ETCD_ATTEMPT_MS ? ETCD_ATTEMPT_MS : left_ms;
+		int64_t timeout_ms = any ? attempt_ms(etcd, tries / etcd->count, left_ms) : left_ms;
 		int number = any ? etcd->preferred : request->endpoint;
 		enum attempt attempt = try_one(etcd, request, number, timeout_ms, &outcome);
 		if (attempt == ATTEMPT_FINAL)

@@ -129,10 +129,9 @@ static bool start_transfer(struct etcd_watch *watch)
 	char url[ETCD_URL_MAX_BYTES + 16];
 	snprintf(url, sizeof url, "%s/v3/watch", watch->endpoint);
 	watch->easy = curl_easy_init();
-	if (watch->easy == NULL)
-		return false;
 	watch->curl_error[0] = '\0';
-	etcd_endpoint_configure(watch->easy, &watch->tls, watch->curl_error);
+	if (watch->easy == NULL || !etcd_endpoint_configure(watch->easy, &watch->tls, watch->curl_error))
+		return false;
 	curl_easy_setopt(watch->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
 	curl_easy_setopt(watch->easy, CURLOPT_HTTPHEADER, watch->headers);
 	curl_easy_setopt(watch->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)watch->body.len);

@@ -406,16 +406,62 @@ static void test_endpoints(void **state)
 
 /* ---- no memory ------------------------------------------------------------------------------------------------ */
 
-static int countdown; /* 1: jansson's next allocation fails; 0: none */
+/* Of the thread that set it; 1: the next allocation of libcurl or jansson fails, 0: none. */
+static _Thread_local int countdown;
 static bool struck;
+
+static bool strikes(void)
+{
+	if (countdown == 0 || --countdown > 0)
+		return false;
+	return struck = true;
+}
 
 static void *failing_malloc(size_t size)
 {
-	if (countdown > 0 && --countdown == 0) {
-		struck = true;
-		return NULL;
+	return strikes() ? NULL : malloc(size);
+}
+
+static void *failing_calloc(size_t count, size_t size)
+{
+	return strikes() ? NULL : calloc(count, size);
+}
+
+static void *failing_realloc(void *old, size_t size)
+{
+	return strikes() ? NULL : realloc(old, size);
+}
+
+static char *failing_strdup(const char *text)
+{
+	return strikes() ? NULL : strdup(text);
+}
+
+/* libcurl's: from the client's creation on. What is told stays true, and the next call succeeds. */
+static void test_transfers_without_memory(void **state)
+{
+	struct frame *frame = *state;
+	char endpoints[100];
+	START(frame, APPENDED, NULL);
+	snprintf(endpoints, sizeof endpoints, "%s", frame->servers[0].url);
+	struck = true;
+	for (int nth = 1; struck; nth++) {
+		enum etcd_outcome outcome = ETCD_UNREACHABLE;
+		struct etcd *etcd;
+		size_t before = asked(frame, 0);
+		assert_true(nth < 5000);
+		struck = false;
+		countdown = nth;
+		if (etcd_create(endpoints, NULL, &etcd))
+			outcome = etcd_log_append(etcd, KEY, 2, SLICE_LITERAL("value"), monotonic_ms() + FAR_MS, &frame->position);
+		countdown = 0;
+		/* (Asked at least once, and the rest is told for certain.) */
+		assert_true(outcome == ETCD_OK || etcd == NULL);
+		assert_true(etcd == NULL || asked(frame, 0) > before);
+		if (etcd != NULL)
+			assert_int_equal(etcd_log_append(etcd, KEY, 2, SLICE_LITERAL("value"), monotonic_ms() + FAR_MS, &frame->position), ETCD_OK);
+		etcd_destroy(etcd);
 	}
-	return malloc(size);
 }
 
 static void test_answers_without_memory(void **state)
@@ -440,7 +486,7 @@ static void test_answers_without_memory(void **state)
 int main(void)
 {
 	diagnostics_init("test", DIAGNOSTICS_ERROR + 1);
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, failing_malloc, free, failing_realloc, failing_strdup, failing_calloc) != CURLE_OK)
 		return 1;
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 	const struct CMUnitTest tests[] = {
@@ -455,6 +501,7 @@ int main(void)
 		TEST(test_leases_and_alarms),
 		TEST(test_an_answer_that_is_too_large),
 		TEST(test_endpoints),
+		TEST(test_transfers_without_memory),
 		TEST(test_answers_without_memory),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
