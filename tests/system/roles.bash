@@ -152,6 +152,7 @@ CONF
 }
 
 script_set() { printf '%s\n' "$1" >"$store_dir/script/manner"; }
-script_requests() { wc -l <"$store_dir/script/requests"; }
+# Prints how many requests came that begin so: script_requests "POST /buy"
+script_requests() { grep -cF "$1" "$store_dir/script/requests" || :; }
 # Prints the value of a header of the last request that matches: script_header "GET /lookup" X-Request-Id
 script_header() { grep -F "$1" "$store_dir/script/requests" | tail -n 1 | tr '|' '\n' | sed -n "s/^$2: //p"; }
