@@ -113,6 +113,9 @@ cluster-stop: ## stop the cluster; its data stays
 cluster-status: ## show what runs of the cluster, and its replicas
 	@client/cluster.sh status || [ $$? -eq 3 ]
 
+cluster-restore: ## put a backup in the place of the cluster's data (make cluster-restore BACKUP=FILE)
+	@client/cluster.sh restore '$(subst ','\'',$(BACKUP))'
+
 cluster-reset: ## stop the cluster and delete its data
 	@client/cluster.sh reset
 
