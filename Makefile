@@ -248,8 +248,14 @@ $(B)/tools/%: $(B)/obj/tests/tools/%.o $(LIBTOOLS)
 	@mkdir -p "$(@D)"
 	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ $(LIBS)
 
+# Libraries that system tests preload into processes.
+$(B)/preload/%.so: $(B)/obj/tests/preload/%.o
+	$(call say,LINK)
+	@mkdir -p "$(@D)"
+	$(Q)$(CC) -shared $(filter-out -pie,$(LDFLAGS_$(SAN))) -o $@ $^
+
 .PHONY: tools
-tools: $(TOOL_BIN)
+tools: $(TOOL_BIN) $(patsubst tests/preload/%.c,$(B)/preload/%.so,$(wildcard tests/preload/*.c))
 
 .PHONY: unit-build fuzz-build
 unit-build: $(UNIT_BIN)
