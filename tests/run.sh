@@ -211,8 +211,8 @@ part_system() {
     local name
     # sanitized.bats brings its own variant of the workers.
     build SAN= all tools && build "SAN=${SAN:-address}" all || return 0
-    # The longest files first, so that none of them is left alone at the end.
-    for name in $(stat -c '%s %n' tests/system/*.bats | sort -rn | sed 's|.*/||; s|\.bats$||'); do start_job system "$name" job_system "${SAN:-}"; done
+    # Those that take longest first, so that none of them is left alone at the end: the clusters' tests, then by size.
+    for name in $(stat -c '%s %n' tests/system/*.bats | sed 's|^\([0-9]*\) \(.*/cluster\)|9\1 \2|' | sort -rn | sed 's|.*/||; s|\.bats$||'); do start_job system "$name" job_system "${SAN:-}"; done
 }
 
 part_sanitized() {
