@@ -51,6 +51,7 @@ FCGI_SRC := $(filter-out %/main.c,$(wildcard fcgi/*/*.c))
 CATALOG_SRC := fcgi/catalog/main.c
 ORDER_SRC := fcgi/order/main.c
 CLIENT_SRC := $(wildcard client/pygmy/*.c)
+LOAD_SRC := $(wildcard client/load/*.c)
 NGINX_SRC := $(wildcard nginx/*.c)
 # nginx's module, which is also the library that its Lua calls; and what it shares with the workers.
 NGINX_MODULE_SRC := nginx/module/ngx_http_pygmy_module.c
@@ -63,6 +64,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 LIBDB := $(B)/lib/libdb.a
 LIBFCGI := $(B)/lib/libworker.a
 LIBCLIENT := $(B)/lib/libclient.a
+LIBLOAD := $(B)/lib/libload.a
 COHERENCE := $(B)/lib/libpygmy_coherence.so
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
 LIBTOOLS := $(B)/lib/libtools.a
@@ -74,7 +76,7 @@ FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 # Everything below is relative to the clone, whose path may hold spaces. Recipes with a + build in parallel by themselves.
 JOBS = -j$(shell nproc)
 
-.PHONY: run stop restart status logs reset bench test unit system sanitized fuzz simulation lint test-fresh clean deps
+.PHONY: run stop restart status logs restore reset bench faulttest test unit system sanitized fuzz simulation lint test-fresh clean deps
 run: ## install what is missing, build, start the store and show it working
 	@client/deps.sh run
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
@@ -94,8 +96,37 @@ status: ## show what runs, since when, with how much memory
 logs: ## show the end of every log (make logs FOLLOW=1 goes on)
 	@client/store.sh logs $(if $(FOLLOW),-f)
 
+restore: ## put a backup in the place of the store's data (make restore BACKUP=FILE)
+	@client/store.sh restore '$(subst ','\'',$(BACKUP))'
+
 reset: ## stop the store and delete its data
 	@client/store.sh reset
+
+cluster: ## the same as a cluster of NODES=3 replicas (up to 9) with etcd and a frontend
+	@client/deps.sh cluster
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
+	@client/cluster.sh start $(if $(NODES),--nodes '$(NODES)')
+	@client/cluster/demo.sh
+
+cluster-stop: ## stop the cluster; its data stays
+	@client/cluster.sh stop
+
+cluster-status: ## show what runs of the cluster, and its replicas
+	@client/cluster.sh status || [ $$? -eq 3 ]
+
+cluster-restore: ## put a backup in the place of the cluster's data (make cluster-restore BACKUP=FILE)
+	@client/cluster.sh restore '$(subst ','\'',$(BACKUP))'
+
+cluster-reset: ## stop the cluster and delete its data
+	@client/cluster.sh reset
+
+cluster-add cluster-remove: ## one replica more or less: NODE=D
+	@client/cluster.sh $(@:cluster-%=%) '$(NODE)'
+
+faulttest: ## hurt the running cluster under traffic and compare the replicas (client/faulttest.sh --help)
+	@client/deps.sh run cluster
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= $(B)/tools/traffic $(B)/tools/compare
+	@client/faulttest.sh
 
 test: ## install what is missing, build and run every test
 	@client/deps.sh test
@@ -121,6 +152,11 @@ bench: ## measure the store; prints a table, writes CSV and plots
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all tools
 	@tests/bench/bench.sh
 
+bench-cluster: ## measure a cluster of three nodes, beside PostgreSQL with two synchronous standbys
+	@client/deps.sh bench-cluster
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= all tools
+	@tests/bench/cluster_bench.sh
+
 deps: ## install the packages that run and test need
 	@client/deps.sh run test
 
@@ -140,7 +176,7 @@ endif
 
 .PHONY: all
 # nginx loads no sanitized library.
-all: $(B)/bin/catalog $(B)/bin/order $(B)/bin/pygmy $(if $(SAN),,$(COHERENCE)) ## build everything that runs
+all: $(B)/bin/catalog $(B)/bin/order $(B)/bin/pygmy $(B)/bin/pygmy-load $(if $(SAN),,$(COHERENCE)) ## build everything that runs
 
 # Says in plain words why a build cannot work.
 .PHONY: preflight
@@ -162,6 +198,7 @@ $(LIBDB): $(call obj,$(DB_SRC))
 $(LIBFCGI): $(call obj,$(FCGI_SRC))
 $(LIBTOOLS): $(call obj,$(wildcard tests/tools/*/*.c))
 $(LIBCLIENT): $(call obj,$(filter-out client/pygmy/main.c,$(CLIENT_SRC)))
+$(LIBLOAD): $(call obj,$(filter-out client/load/main.c,$(LOAD_SRC)))
 $(B)/lib/%.a:
 	@mkdir -p "$(@D)"
 	$(call say,AR)
@@ -176,6 +213,11 @@ $(B)/bin/catalog $(B)/bin/order:
 	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ -lfcgi $(LIBS)
 
 $(B)/bin/pygmy: $(call obj,$(CLIENT_SRC)) $(LIBDB)
+	$(call say,LINK)
+	@mkdir -p "$(@D)"
+	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ $(LIBS)
+
+$(B)/bin/pygmy-load: $(call obj,client/load/main.c) $(LIBLOAD)
 	$(call say,LINK)
 	@mkdir -p "$(@D)"
 	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ $(LIBS)
@@ -195,7 +237,7 @@ $(COHERENCE): $(call obj,$(NGINX_MODULE_SRC) $(NGINX_SRC) $(NGINX_DB_SRC))
 	@mkdir -p "$(@D)"
 	$(Q)$(CC) -shared -pthread $(filter-out -pie,$(LDFLAGS_$(SAN))) -o $@ $^
 
-$(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIBFCGI) $(LIBCLIENT) $(call obj,$(NGINX_SRC)) $(LIBDB)
+$(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIBFCGI) $(LIBCLIENT) $(LIBLOAD) $(call obj,$(NGINX_SRC)) $(LIBDB)
 	$(call say,LINK)
 	@mkdir -p "$(@D)"
 	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka -lfcgi $(LIBS)
@@ -211,8 +253,14 @@ $(B)/tools/%: $(B)/obj/tests/tools/%.o $(LIBTOOLS)
 	@mkdir -p "$(@D)"
 	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ $(LIBS)
 
+# Libraries that system tests preload into processes.
+$(B)/preload/%.so: $(B)/obj/tests/preload/%.o
+	$(call say,LINK)
+	@mkdir -p "$(@D)"
+	$(Q)$(CC) -shared $(filter-out -pie,$(LDFLAGS_$(SAN))) -o $@ $^
+
 .PHONY: tools
-tools: $(TOOL_BIN)
+tools: $(TOOL_BIN) $(patsubst tests/preload/%.c,$(B)/preload/%.so,$(wildcard tests/preload/*.c))
 
 $(SIMULATION): $(call obj,$(wildcard tests/simulation/*.c)) $(LIBDB)
 	$(call say,LINK)
@@ -233,4 +281,4 @@ threads-build: $(filter %_threads,$(UNIT_BIN))
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z][a-zA-Z_ -]*:.*##' Makefile | sed -E 's/^([a-zA-Z_ -]+):.*## /\1\t/' | expand -t 18
+	@grep -hE '^[a-z][a-zA-Z_ -]*:.*##' Makefile | sed -E 's/^([a-zA-Z_ -]+):.*## /\1\t/' | expand -t 30

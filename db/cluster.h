@@ -9,6 +9,7 @@
 /* Keys of etcd, all of them below one prefix. */
 #define CLUSTER_LOG_KEY "/pygmy/log"
 #define CLUSTER_MEMBERS_PREFIX "/pygmy/members/"      /* + name: a member's heartbeat (member.h), with a lease */
+#define CLUSTER_INITIALIZED_KEY "/pygmy/initialized"  /* is there when `pygmy init` has come to its end */
 
 #define NODE_NAME_MAX_BYTES 16        /* [A-Za-z0-9-] */
 #define MEMBERS_MAX 32

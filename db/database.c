@@ -19,7 +19,7 @@ static const char copy_settings[] =
 	"PRAGMA trusted_schema = OFF;";
 /* Not mapped: a file that gets shorter, or a disk that fails, is an error and no signal then. */
 static const char foreign_settings[] =
-	"PRAGMA query_only = ON; PRAGMA mmap_size = 0; PRAGMA cache_size = -16384; PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;";
+	"PRAGMA query_only = ON; PRAGMA mmap_size = 0; PRAGMA cache_size = -32768; PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;";
 
 #define FOREIGN_VALUE_MAX_BYTES (4 * 1024 * 1024)     /* far more than any of our own rows has */
 

@@ -11,6 +11,11 @@
 /* When every endpoint has failed at once, it is time that must pass; nothing could be waited for. */
 #define ROUND_PAUSE_MS 10
 #define ROUND_PAUSE_MAX_MS 80
+/* An attempt that the deadline cuts off leaves a write in doubt: with less time than this, none is begun but the first. */
+#define ATTEMPT_MIN_MS 25
+/* A large body takes its time; so does everything on a machine with too much to do. */
+#define ATTEMPT_BYTES_PER_MS 4096
+#define ATTEMPT_DOUBLINGS_MAX 5
 
 enum attempt {
 	ATTEMPT_FINAL,                /* outcome counts */
@@ -147,14 +152,23 @@ static enum attempt try_one(struct etcd *etcd, const struct etcd_request *reques
 	return exchange == ETCD_EXCHANGE_NOT_SENT ? ATTEMPT_HARMLESS : ATTEMPT_UNCERTAIN;
 }
 
-static void pause_round(int round, int64_t deadline_ms)
+/* Round: how often all endpoints were asked before. */
+static int64_t attempt_ms(const struct etcd *etcd, int round, int64_t left_ms)
 {
-	int64_t left_ms = deadline_ms - monotonic_ms(), pause_ms = round < 4 ? ROUND_PAUSE_MS << round : ROUND_PAUSE_MAX_MS;
-	if (left_ms <= 0)
-		return;
-	pause_ms = pause_ms < left_ms ? pause_ms : left_ms;
+	int64_t limit_ms = (ETCD_ATTEMPT_MS + (int64_t)(etcd->body.len / ATTEMPT_BYTES_PER_MS))
+			   << (round < ATTEMPT_DOUBLINGS_MAX ? round : ATTEMPT_DOUBLINGS_MAX);
+	return left_ms < limit_ms ? left_ms : limit_ms;
+}
+
+/* False: there is no time for another round. */
+static bool pause_round(int round, int64_t deadline_ms)
+{
+	int64_t pause_ms = round < 4 ? ROUND_PAUSE_MS << round : ROUND_PAUSE_MAX_MS;
+	if (deadline_ms - monotonic_ms() < pause_ms + ATTEMPT_MIN_MS)
+		return false;
 	struct timespec pause = { pause_ms / 1000, (long)(pause_ms % 1000) * 1000000 };
 	nanosleep(&pause, NULL);
+	return true;
 }
 
 /* What the call ends with, when an attempt told outcome (or, as ETCD_UNKNOWN, none did). */
@@ -173,12 +187,14 @@ enum etcd_outcome etcd_call(struct etcd *etcd, const struct etcd_request *reques
 {
 	bool uncertain = false, any = request->endpoint < 0;
 	enum etcd_outcome outcome = ETCD_UNKNOWN;
-	int64_t left_ms;
 	if (etcd->body.failed)
 		return etcd_fail(etcd, ETCD_UNREACHABLE, "there is no memory for the request");
 	etcd_fail(etcd, ETCD_UNREACHABLE, "there was no time left");
-	for (int tries = 0; (left_ms = deadline_ms - monotonic_ms()) > 0; tries++) {
-		int64_t timeout_ms = any && left_ms > ETCD_ATTEMPT_MS ? ETCD_ATTEMPT_MS : left_ms;
+	for (int tries = 0;; tries++) {
+		int64_t left_ms = deadline_ms - monotonic_ms();
+		if (left_ms < (tries == 0 ? 1 : ATTEMPT_MIN_MS))
+			break;
+		int64_t timeout_ms = any ? attempt_ms(etcd, tries / etcd->count, left_ms) : left_ms;
 		int number = any ? etcd->preferred : request->endpoint;
 		enum attempt attempt = try_one(etcd, request, number, timeout_ms, &outcome);
 		if (attempt == ATTEMPT_FINAL)
@@ -188,8 +204,8 @@ enum etcd_outcome etcd_call(struct etcd *etcd, const struct etcd_request *reques
 		if (!any)
 			break;
 		etcd->preferred = (number + 1) % etcd->count;
-		if ((tries + 1) % etcd->count == 0)
-			pause_round(tries / etcd->count, deadline_ms);
+		if ((tries + 1) % etcd->count == 0 && !pause_round(tries / etcd->count, deadline_ms))
+			break;
 	}
 	return conclude(request, uncertain, ETCD_UNKNOWN);
 }

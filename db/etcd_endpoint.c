@@ -16,17 +16,16 @@ static size_t receive(char *bytes, size_t size, size_t count, void *context)
 	return buffer_append(answer, (struct slice){ bytes, size * count }) ? size * count : 0;
 }
 
-void etcd_endpoint_configure(CURL *curl, const struct tls_files *tls, char *curl_error)
+bool etcd_endpoint_configure(CURL *curl, const struct tls_files *tls, char *curl_error)
 {
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, curl_error);
 	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
 	curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
-	tls_apply(curl, tls);
+	return curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_PROXY, "") == CURLE_OK && tls_apply(curl, tls);
 }
 
 struct curl_slist *etcd_endpoint_headers(bool needs_leader)
@@ -52,9 +51,8 @@ bool etcd_endpoint_init(struct etcd_endpoint *endpoint, struct slice url, const 
 		return false;
 	memcpy(endpoint->url, url.ptr, url.len);
 	endpoint->curl = curl_easy_init();
-	if (endpoint->curl == NULL)
+	if (endpoint->curl == NULL || !etcd_endpoint_configure(endpoint->curl, tls, endpoint->curl_error))
 		return false;
-	etcd_endpoint_configure(endpoint->curl, tls, endpoint->curl_error);
 	curl_easy_setopt(endpoint->curl, CURLOPT_WRITEFUNCTION, receive);
 	curl_easy_setopt(endpoint->curl, CURLOPT_WRITEDATA, &endpoint->answer);
 	return true;

@@ -24,8 +24,8 @@ struct etcd_endpoint {
 bool etcd_endpoint_init(struct etcd_endpoint *endpoint, struct slice url, const struct tls_files *tls);
 void etcd_endpoint_close(struct etcd_endpoint *endpoint);
 
-/* What all transfers to etcd have in common: HTTP/1.1, no proxy, no redirect, no signal. Also for the watch. */
-void etcd_endpoint_configure(CURL *curl, const struct tls_files *tls, char *curl_error);
+/* What all transfers to etcd have in common: HTTP/1.1, no proxy, no redirect, no signal. Also for the watch. False without memory. */
+bool etcd_endpoint_configure(CURL *curl, const struct tls_files *tls, char *curl_error);
 /* The headers of a request; NULL without memory. needs_leader: a member that knows no leader refuses at once. */
 struct curl_slist *etcd_endpoint_headers(bool needs_leader);
 

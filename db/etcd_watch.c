@@ -31,7 +31,7 @@ struct etcd_watch {
 	struct line_buffer lines;
 	struct etcd_watch_line line;  /* the one that events are taken from */
 	struct buffer values;
-	bool paused, ended;
+	bool paused, ended, overflowed;
 	atomic_bool interrupted;
 	char curl_error[CURL_ERROR_SIZE];
 	char error[ETCD_ERROR_MAX_BYTES];
@@ -78,7 +78,7 @@ static void close_stream(struct etcd_watch *watch)
 	}
 	etcd_watch_line_close(&watch->line);
 	line_buffer_clear(&watch->lines);
-	watch->paused = watch->ended = false;
+	watch->paused = watch->ended = watch->overflowed = false;
 }
 
 void etcd_watch_destroy(struct etcd_watch *watch)
@@ -108,7 +108,7 @@ static size_t receive(char *bytes, size_t size, size_t count, void *context)
 	}
 	if (line_buffer_add(&watch->lines, (struct slice){ bytes, size * count }))
 		return size * count;
-	snprintf(watch->curl_error, sizeof watch->curl_error, "a line is too long, or there is no memory for it");
+	watch->overflowed = true;
 	return 0;
 }
 
@@ -129,10 +129,9 @@ static bool start_transfer(struct etcd_watch *watch)
 	char url[ETCD_URL_MAX_BYTES + 16];
 	snprintf(url, sizeof url, "%s/v3/watch", watch->endpoint);
 	watch->easy = curl_easy_init();
-	if (watch->easy == NULL)
-		return false;
 	watch->curl_error[0] = '\0';
-	etcd_endpoint_configure(watch->easy, &watch->tls, watch->curl_error);
+	if (watch->easy == NULL || !etcd_endpoint_configure(watch->easy, &watch->tls, watch->curl_error))
+		return false;
 	curl_easy_setopt(watch->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
 	curl_easy_setopt(watch->easy, CURLOPT_HTTPHEADER, watch->headers);
 	curl_easy_setopt(watch->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)watch->body.len);
@@ -164,6 +163,8 @@ static void describe_end(struct etcd_watch *watch, CURLcode code)
 	long status = 0;
 	curl_easy_getinfo(watch->easy, CURLINFO_RESPONSE_CODE, &status);
 	const char *why = watch->curl_error[0] != '\0' ? watch->curl_error : code != CURLE_OK ? curl_easy_strerror(code) : "the stream ended";
+	if (watch->overflowed)
+		why = "a line is too long, or there is no memory for it";
 	snprintf(watch->error, sizeof watch->error, "%s: %s, status %ld: %.*s", watch->endpoint, why, status,
 		 (int)(rest.len < 200 ? rest.len : 200), rest.len > 0 ? rest.ptr : "");
 	watch->ended = true;

@@ -83,9 +83,12 @@ static enum step run_round(struct follower *follower)
 static void follow(struct follower *follower)
 {
 	struct keeper *keeper = NULL;
+	/* The keeper reads the database, if there is one; if not, it says so to the other members. */
+	store_open(follower);
 	enum pygmy_error error = keeper_create(follower->config, follower->state, follower->replica, follower, &keeper);
 	if (error != PYGMY_OK) {
 		follower_say(follower, "the keeper can't be started", error_text(error));
+		store_close(follower);
 		pause_a_while(follower);
 		return;
 	}

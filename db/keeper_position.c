@@ -51,7 +51,17 @@ static bool is_following(enum node_phase phase)
 	return phase == NODE_CATCHING_UP || phase == NODE_READY || phase == NODE_IN_DOUBT || phase == NODE_NOT_A_MEMBER;
 }
 
-/* Within T/2 the follower must reach the end that was known, or come at least half the way: one that has much to catch up is left alone. */
+/*
+ * Of what was missing the follower must have got at least half, or, when that is much, a good deal while the log does not grow away from
+ * it: one that catches up is left alone.
+ */
+static bool is_too_slow(const struct keeper_position *position, const struct node_view *view)
+{
+	uint64_t missing = position->mark - position->mark_applied, got = view->applied - position->mark_applied;
+	return 2 * got < missing && (got < KEEPER_PROGRESS_ENTRIES || view->end - view->applied >= missing);
+}
+
+/* Within T/2 the follower must reach the end that was known, or come near enough. */
 static void check_watch(struct keeper *keeper, int64_t now_ms)
 {
 	struct keeper_position *position = &keeper->position;
@@ -60,7 +70,7 @@ static void check_watch(struct keeper *keeper, int64_t now_ms)
 	bool moved = position->mark <= view.applied || position->mark_applied > view.applied || !is_following(view.phase);
 	if (!moved && now_ms - position->mark_at_ms < keeper->config->lease_ms / 2)
 		return;
-	if (!moved && 2 * (view.applied - position->mark_applied) < position->mark - position->mark_applied)
+	if (!moved && is_too_slow(position, &view))
 		follower_drop_watch(keeper->follower);
 	position->mark = view.end;
 	position->mark_applied = view.applied;

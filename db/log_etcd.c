@@ -10,12 +10,14 @@
 #include "db/log_etcd.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "db/applier.h"
 #include "db/diagnostics.h"
 #include "db/etcd.h"
 #include "db/limits.h"
 #include "db/monotonic.h"
+#include "db/pacer.h"
 #include "db/position_reader.h"
 #include "db/recorded.h"
 
@@ -26,9 +28,10 @@ struct log_etcd {
 	struct log log;
 	const struct cluster_config *config;
 	struct node_state *state;
-	struct etcd *writer;          /* these three: between begin and the end of append */
+	struct etcd *writer;          /* these four: between begin and the end of append */
 	struct recorded *recorded;    /* NULL until it is needed, and after it failed */
 	struct node_view begun;
+	struct pacer pacer;
 	struct etcd *asker;           /* of whoever leads a position read */
 	struct position_reader *positions;
 };
@@ -61,10 +64,20 @@ static enum pygmy_error phase_error(enum node_phase phase)
 
 /* ---- writes ------------------------------------------------------------------------------------------ */
 
+/* Lets a batch gather. The proposer's mutex is not held. */
+static void gather(const struct pacer *pacer)
+{
+	int64_t gap_us = pacer_gap_us(pacer, monotonic_us());
+	struct timespec gap = { 0, (long)gap_us * 1000 };
+	if (gap_us > 0)
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &gap, NULL);
+}
+
 /* A node that is behind could put the batch, but not see in time what becomes of it. */
 static enum pygmy_error begin(struct log *base)
 {
 	struct log_etcd *log = etcd_log(base);
+	gather(&log->pacer);
 	node_state_view(log->state, &log->begun);
 	enum pygmy_error error = phase_error(log->begun.phase);
 	if (error == PYGMY_OK && !log->begun.quorum)
@@ -128,9 +141,8 @@ static enum pygmy_error wait_for_results(struct log_etcd *log, struct slice entr
 	return PYGMY_OUTCOME_UNKNOWN;
 }
 
-static enum pygmy_error append(struct log *base, struct slice entry, struct arena *arena, struct result *results, size_t *count)
+static enum pygmy_error put_batch(struct log_etcd *log, struct slice entry, struct arena *arena, struct result *results, size_t *count)
 {
-	struct log_etcd *log = etcd_log(base);
 	int64_t deadline_ms = monotonic_ms() + APPEND_MS;
 	struct etcd_position position;
 	enum etcd_outcome outcome =
@@ -154,6 +166,16 @@ static enum pygmy_error append(struct log *base, struct slice entry, struct aren
 	default:
 		return PYGMY_INTERNAL;
 	}
+}
+
+static enum pygmy_error append(struct log *base, struct slice entry, struct arena *arena, struct result *results, size_t *count)
+{
+	struct log_etcd *log = etcd_log(base);
+	int64_t began_us = monotonic_us();
+	enum pygmy_error error = put_batch(log, entry, arena, results, count);
+	if (error == PYGMY_OK)
+		pacer_note(&log->pacer, began_us, monotonic_us(), *count);
+	return error;
 }
 
 /* ---- reads -------------------------------------------------------------------------------------------- */

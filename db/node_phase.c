@@ -16,7 +16,7 @@ static const struct phase_row rows[] = {
 	[NODE_OTHER_LOG] = { "other_log", "The database belongs to another log than the one in etcd. Nothing was changed. If etcd's log is the right one,"
 					  " stop this node, move its database away and start it again; else restore the cluster from a backup." },
 	[NODE_NO_LOG] = { "no_log", "etcd holds no log for this store: run `pygmy init` once, or restore the cluster from a backup." },
-	[NODE_NOT_A_MEMBER] = { "not_a_member", "This node is not in the cluster's list of members: add it with `pygmy members add`." },
+	[NODE_NOT_A_MEMBER] = { "not_a_member", "This node is not in the cluster's list of members: add it with `pygmy member add`." },
 	[NODE_INCOMPATIBLE] = { "incompatible", "The log holds what a newer version of the program wrote: upgrade this node." },
 	[NODE_STORAGE_FAILED] = { "storage_failed", "The database can't be read or written (is the disk full?). It is tried again." },
 };

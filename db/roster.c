@@ -68,15 +68,17 @@ static void ask_heartbeats(struct roster *roster, int64_t now_ms)
 	memcpy(next->members, roster->kept->members, sizeof next->members);
 }
 
-static void ask_endpoints(struct roster *roster)
+static void ask_endpoints(struct roster *roster, int64_t deadline_ms)
 {
 	struct roster_view *next = roster->next;
 	next->endpoint_count = etcd_endpoint_count(roster->etcd);
 	for (int i = 0; i < next->endpoint_count; i++) {
 		struct roster_endpoint *endpoint = &next->endpoints[i];
 		struct etcd_status status = { 0 };
+		int64_t limit_ms = monotonic_ms() + ROSTER_STATUS_MS;
+		limit_ms = limit_ms < deadline_ms ? limit_ms : deadline_ms;
 		snprintf(endpoint->url, sizeof endpoint->url, "%s", etcd_endpoint(roster->etcd, i));
-		endpoint->reachable = etcd_status(roster->etcd, i, monotonic_ms() + ROSTER_STATUS_MS, &status) == ETCD_OK;
+		endpoint->reachable = etcd_status(roster->etcd, i, limit_ms, &status) == ETCD_OK;
 		endpoint->is_leader = endpoint->reachable && status.leader_id == status.member_id;
 		endpoint->db_bytes = status.db_bytes;
 		endpoint->db_used_bytes = status.db_used_bytes;
@@ -96,7 +98,7 @@ static void refresh(struct roster *roster)
 	pthread_mutex_unlock(&roster->mutex);
 	ask_heartbeats(roster, now_ms);
 	if (status_too)
-		ask_endpoints(roster);
+		ask_endpoints(roster, now_ms + ROSTER_LOOK_MS);
 	pthread_mutex_lock(&roster->mutex);
 	struct roster_view *kept = roster->kept;
 	roster->kept = roster->next;
@@ -108,8 +110,9 @@ static void refresh(struct roster *roster)
 	pthread_cond_broadcast(&roster->asked);
 }
 
-enum pygmy_error roster_look(struct roster *roster, const struct cluster_config *config, int64_t deadline_ms, struct roster_view *out)
+enum pygmy_error roster_look(struct roster *roster, const struct cluster_config *config, struct roster_view *out)
 {
+	int64_t deadline_ms = monotonic_ms() + ROSTER_LOOK_MS;
 	struct timespec deadline = { deadline_ms / 1000, (long)(deadline_ms % 1000) * 1000000 };
 	pthread_mutex_lock(&roster->mutex);
 	enum pygmy_error error = prepare(roster, config);

@@ -14,8 +14,9 @@
 
 #define ROSTER_KEPT_MS 250            /* heartbeats */
 #define ROSTER_STATUS_KEPT_MS 2000    /* etcd's members */
-#define ROSTER_ASK_MS 600
-#define ROSTER_STATUS_MS 150          /* of one member of etcd */
+#define ROSTER_ASK_MS 300             /* for the heartbeats */
+#define ROSTER_STATUS_MS 100          /* for the state of one member of etcd */
+#define ROSTER_LOOK_MS 500            /* for all: a frontend waits no longer */
 
 struct roster_endpoint {
 	char url[NODE_URL_MAX_BYTES + 1];
@@ -47,9 +48,9 @@ void roster_init(struct roster *roster);
 void roster_close(struct roster *roster);
 
 /*
- * What is known, at most ROSTER_KEPT_MS old when etcd answers. Blocks until deadline_ms (monotonic) at most. Errors: OUT_OF_MEMORY,
+ * What is known, at most ROSTER_KEPT_MS old when etcd answers. Blocks for about ROSTER_LOOK_MS at most. Errors: OUT_OF_MEMORY,
  * INTERNAL (the endpoints make no sense). Any thread.
  */
-enum pygmy_error roster_look(struct roster *roster, const struct cluster_config *config, int64_t deadline_ms, struct roster_view *out);
+enum pygmy_error roster_look(struct roster *roster, const struct cluster_config *config, struct roster_view *out);
 
 #endif

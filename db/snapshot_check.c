@@ -10,8 +10,8 @@
 #include "db/limits.h"
 #include "db/snapshot_internal.h"
 
-/* A statement's failure on a file that holds anything: what SQLite calls corrupt, too big or wrong in its schema is damage. */
-static enum pygmy_error failed(struct database *database, int rc, char why[SNAPSHOT_WHY_BYTES])
+/* What SQLite calls corrupt, too big or wrong in its schema is damage. */
+enum pygmy_error snapshot_read_error(struct database *database, int rc, char why[SNAPSHOT_WHY_BYTES])
 {
 	snprintf(why, SNAPSHOT_WHY_BYTES, "%s", sqlite3_errmsg(database->handle));
 	switch (rc & 0xff) {
@@ -29,7 +29,8 @@ static enum pygmy_error failed(struct database *database, int rc, char why[SNAPS
 
 /* ---- the schema -------------------------------------------------------------------------------------- */
 
-static const char list_objects[] = "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema ORDER BY type, name";
+static const char list_objects[] = 
+	"SELECT coalesce(type, ''), coalesce(name, ''), coalesce(tbl_name, ''), coalesce(sql, '') FROM sqlite_schema ORDER BY 1, 2";
 
 #define OBJECT_COLUMNS 4
 
@@ -41,33 +42,45 @@ static bool is_same_object(sqlite3_stmt *a, sqlite3_stmt *b)
 	return true;
 }
 
+/* Names the object that is there and should not be, that is missing, or that is another one: whichever stands first in the lists. */
+static enum pygmy_error name_difference(sqlite3_stmt *found, bool has_found, sqlite3_stmt *expected, bool has_expected,
+					char why[SNAPSHOT_WHY_BYTES])
+{
+	sqlite3_stmt *named = has_found ? found : expected;
+	if (has_found && has_expected) {
+		int order = strcmp((const char *)sqlite3_column_text(found, 0), (const char *)sqlite3_column_text(expected, 0));
+		if (order == 0)
+			order = strcmp((const char *)sqlite3_column_text(found, 1), (const char *)sqlite3_column_text(expected, 1));
+		named = order <= 0 ? found : expected;
+	}
+	snprintf(why, SNAPSHOT_WHY_BYTES, "its tables are not those of a store: see %.20s %.60s", (const char *)sqlite3_column_text(named, 0),
+		 (const char *)sqlite3_column_text(named, 1));
+	return PYGMY_STORAGE_CORRUPT;
+}
+
 /* Steps through both lists side by side. */
 static enum pygmy_error compare_objects(struct database *database, sqlite3_stmt *found, sqlite3_stmt *expected, char why[SNAPSHOT_WHY_BYTES])
 {
 	for (;;) {
 		int rc = sqlite3_step(found), expected_rc = sqlite3_step(expected);
 		if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-			return failed(database, rc, why);
+			return snapshot_read_error(database, rc, why);
 		if (rc == SQLITE_DONE && expected_rc == SQLITE_DONE)
 			return PYGMY_OK;
 		if (expected_rc != SQLITE_ROW && expected_rc != SQLITE_DONE)
 			return PYGMY_OUT_OF_MEMORY;
-		if (rc == expected_rc && is_same_object(found, expected))
-			continue;
-		sqlite3_stmt *named = rc == SQLITE_ROW ? found : expected;
-		snprintf(why, SNAPSHOT_WHY_BYTES, "its tables are not those of a store: see %.20s %.60s", (const char *)sqlite3_column_text(named, 0),
-			 (const char *)sqlite3_column_text(named, 1));
-		return PYGMY_STORAGE_CORRUPT;
+		if (rc != expected_rc || !is_same_object(found, expected))
+			return name_difference(found, rc == SQLITE_ROW, expected, expected_rc == SQLITE_ROW, why);
 	}
 }
 
-static enum pygmy_error compare_with(struct database *database, struct database *reference, char why[SNAPSHOT_WHY_BYTES])
+static enum pygmy_error check_schema(struct database *database, struct database *reference, char why[SNAPSHOT_WHY_BYTES])
 {
 	sqlite3_stmt *found = NULL, *expected = NULL;
 	enum pygmy_error error = PYGMY_OK;
 	int rc = sqlite3_prepare_v2(database->handle, list_objects, -1, &found, NULL);
 	if (rc != SQLITE_OK)
-		error = failed(database, rc, why);
+		error = snapshot_read_error(database, rc, why);
 	else if ((rc = sqlite3_prepare_v2(reference->handle, list_objects, -1, &expected, NULL)) != SQLITE_OK)
 		error = database_error(reference, rc, "snapshot");
 	else
@@ -77,35 +90,20 @@ static enum pygmy_error compare_with(struct database *database, struct database 
 	return error;
 }
 
-/* Compared with a new store's, in memory. */
-static enum pygmy_error check_schema(struct database *database, char why[SNAPSHOT_WHY_BYTES])
-{
-	struct database reference;
-	bool created;
-	enum pygmy_error error = database_open(&reference, ":memory:", DATABASE_WRITE);
-	if (error != PYGMY_OK)
-		return error;
-	error = schema_ensure(&reference, "0000000000000000", &created);
-	if (error == PYGMY_OK)
-		error = compare_with(database, &reference, why);
-	database_close(&reference);
-	return error;
-}
-
 /* ---- the pages --------------------------------------------------------------------------------------- */
 
-/* Pages, indexes, types and CHECK constraints. The first thing that it finds is enough. */
+/* Pages, indexes, types. The first thing that it finds is enough. */
 static enum pygmy_error check_integrity(struct database *database, char why[SNAPSHOT_WHY_BYTES])
 {
 	sqlite3_stmt *statement;
 	int rc = sqlite3_prepare_v2(database->handle, "PRAGMA integrity_check(1)", -1, &statement, NULL);
 	if (rc != SQLITE_OK)
-		return failed(database, rc, why);
+		return snapshot_read_error(database, rc, why);
 	enum pygmy_error error = PYGMY_OK;
 	rc = sqlite3_step(statement);
 	struct slice text = rc == SQLITE_ROW ? column_text(statement, 0) : SLICE_EMPTY;
 	if (rc != SQLITE_ROW) {
-		error = failed(database, rc, why);
+		error = snapshot_read_error(database, rc, why);
 	} else if (!slice_equal(text, SLICE_LITERAL("ok"))) {
 		snprintf(why, SNAPSHOT_WHY_BYTES, "it is damaged: %.*s", (int)(text.len < 200 ? text.len : 200), text.ptr);
 		error = PYGMY_STORAGE_CORRUPT;
@@ -140,14 +138,14 @@ static enum pygmy_error check_position(struct database *database, char why[SNAPS
 		sqlite3_stmt *statement;
 		int rc = sqlite3_prepare_v2(database->handle, contradictions[i].sql, -1, &statement, NULL);
 		if (rc != SQLITE_OK)
-			return failed(database, rc, why);
+			return snapshot_read_error(database, rc, why);
 		rc = sqlite3_step(statement);
 		enum pygmy_error error = PYGMY_OK;
 		if (rc == SQLITE_ROW) {
 			snprintf(why, SNAPSHOT_WHY_BYTES, "%s", contradictions[i].what);
 			error = PYGMY_STORAGE_CORRUPT;
 		} else if (rc != SQLITE_DONE) {
-			error = failed(database, rc, why);
+			error = snapshot_read_error(database, rc, why);
 		}
 		sqlite3_finalize(statement);
 		if (error != PYGMY_OK)
@@ -158,12 +156,15 @@ static enum pygmy_error check_position(struct database *database, char why[SNAPS
 
 /* ---- all of it --------------------------------------------------------------------------------------- */
 
-static enum pygmy_error check_content(struct database *database, struct snapshot_info *info, char why[SNAPSHOT_WHY_BYTES])
+static enum pygmy_error check_content(struct database *database, struct database *reference, struct snapshot_info *info,
+				      char why[SNAPSHOT_WHY_BYTES])
 {
 	int64_t bytes = info->bytes;
-	enum pygmy_error error = check_schema(database, why);
+	enum pygmy_error error = check_schema(database, reference, why);
 	if (error == PYGMY_OK)
 		error = check_integrity(database, why);
+	if (error == PYGMY_OK)
+		error = snapshot_check_constraints(database, reference, why);
 	if (error == PYGMY_OK)
 		error = check_position(database, why);
 	if (error == PYGMY_OK)
@@ -174,21 +175,34 @@ static enum pygmy_error check_content(struct database *database, struct snapshot
 	return error;
 }
 
+/* Compared with a new store, in memory. */
+static enum pygmy_error check_database(const char *path, struct snapshot_info *info, char why[SNAPSHOT_WHY_BYTES])
+{
+	struct database database, reference;
+	bool created;
+	enum pygmy_error error = database_open(&reference, ":memory:", DATABASE_WRITE);
+	if (error != PYGMY_OK)
+		return error;
+	error = schema_ensure(&reference, LOG_ID_NONE, &created);
+	if (error == PYGMY_OK)
+		error = database_open(&database, path, DATABASE_FOREIGN);
+	if (error == PYGMY_OK) {
+		error = check_content(&database, &reference, info, why);
+		database_close(&database);
+	}
+	database_close(&reference);
+	return error;
+}
+
 enum pygmy_error snapshot_check(const char *path, struct snapshot_info *info, char why[SNAPSHOT_WHY_BYTES])
 {
 	char ignored[SNAPSHOT_WHY_BYTES];
-	struct database database;
 	why = why != NULL ? why : ignored;
 	why[0] = '\0';
 	*info = (struct snapshot_info){ 0 };
 	enum pygmy_error error = snapshot_check_header(path, &info->bytes, why);
-	if (error != PYGMY_OK)
-		return error;
-	error = database_open(&database, path, DATABASE_FOREIGN);
-	if (error == PYGMY_OK) {
-		error = check_content(&database, info, why);
-		database_close(&database);
-	}
+	if (error == PYGMY_OK)
+		error = check_database(path, info, why);
 	if (error != PYGMY_OK && why[0] == '\0')
 		snprintf(why, SNAPSHOT_WHY_BYTES, "%s", error_text(error));
 	return error;

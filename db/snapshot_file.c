@@ -9,6 +9,8 @@
 
 #include "db/diagnostics.h"
 
+#define FORMATS_AT 18
+
 enum pygmy_error snapshot_read_position(struct database *database, struct snapshot_info *info)
 {
 	sqlite3_stmt *statement;
@@ -67,6 +69,16 @@ bool snapshot_fits(int fd, int64_t bytes)
 		return true;          /* then writing will tell */
 	uint64_t wanted = (uint64_t)bytes + (uint64_t)SNAPSHOT_SPARE_BYTES;
 	return disk.f_bavail >= wanted / disk.f_frsize + 1;
+}
+
+bool snapshot_unmark_wal(int fd)
+{
+	/* The file format's version for writing and for reading: 1 with a rollback journal, 2 with a WAL. */
+	static const unsigned char formats[] = { 1, 1 };
+	ssize_t len = pwrite(fd, formats, sizeof formats, FORMATS_AT);
+	if (len >= 0 && len < (ssize_t)sizeof formats)
+		errno = ENOSPC;
+	return len == (ssize_t)sizeof formats;
 }
 
 enum pygmy_error snapshot_file_error(int number, const char *path, char why[SNAPSHOT_WHY_BYTES])

@@ -69,33 +69,35 @@ static enum pygmy_error check_beside(const char *path, const char *suffix, char 
 	return PYGMY_STORAGE_FAILED;
 }
 
-enum pygmy_error snapshot_check_header(const char *path, int64_t *bytes, char why[SNAPSHOT_WHY_BYTES])
+static enum pygmy_error check_file(int fd, const char *path, int64_t *bytes, char why[SNAPSHOT_WHY_BYTES])
 {
 	unsigned char header[HEADER_BYTES];
 	struct stat status;
+	if (fstat(fd, &status) != 0)
+		return snapshot_file_error(errno, path, why);
+	if (!S_ISREG(status.st_mode)) {
+		snprintf(why, SNAPSHOT_WHY_BYTES, "it is not a regular file");
+		return PYGMY_STORAGE_FAILED;
+	}
+	ssize_t len = pread(fd, header, sizeof header, 0);
+	*bytes = (int64_t)status.st_size;
+	if (len < 0)
+		return snapshot_file_error(errno, path, why);
+	if (len < HEADER_BYTES)
+		return damaged(why, len == 0 ? "it is empty" : "it is no database");
+	return check_header(header, *bytes, why);
+}
+
+enum pygmy_error snapshot_check_header(const char *path, int64_t *bytes, char why[SNAPSHOT_WHY_BYTES])
+{
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return snapshot_file_error(errno, path, why);
-	enum pygmy_error error = PYGMY_OK;
-	if (fstat(fd, &status) != 0) {
-		error = snapshot_file_error(errno, path, why);
-	} else if (!S_ISREG(status.st_mode)) {
-		snprintf(why, SNAPSHOT_WHY_BYTES, "it is not a regular file");
-		error = PYGMY_STORAGE_FAILED;
-	} else {
-		ssize_t len = pread(fd, header, sizeof header, 0);
-		*bytes = (int64_t)status.st_size;
-		if (len < 0)
-			error = snapshot_file_error(errno, path, why);
-		else if (len < HEADER_BYTES)
-			error = damaged(why, len == 0 ? "it is empty" : "it is no database");
-		else
-			error = check_header(header, *bytes, why);
-	}
-	close(fd);
-	if (error == PYGMY_OK)
-		error = check_beside(path, "-wal", why);
+	enum pygmy_error error = check_beside(path, "-wal", why);
 	if (error == PYGMY_OK)
 		error = check_beside(path, "-journal", why);
+	if (error == PYGMY_OK)
+		error = check_file(fd, path, bytes, why);
+	close(fd);
 	return error;
 }

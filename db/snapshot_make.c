@@ -87,11 +87,7 @@ static int64_t database_bytes(struct database *database)
 	return bytes;
 }
 
-/*
- * Fills the part. The header that came along says WAL: a copy has none. Counting needs no transaction of the store's, so
- * it is done in the copy.
- */
-static enum pygmy_error fill(struct snapshot_maker *maker, struct database *source, const char *path, struct snapshot_info *info)
+static enum pygmy_error fill(struct snapshot_maker *maker, struct database *source, const char *path)
 {
 	struct database target;
 	enum pygmy_error error = database_open(&target, path, DATABASE_COPY);
@@ -99,18 +95,29 @@ static enum pygmy_error fill(struct snapshot_maker *maker, struct database *sour
 		return error;
 	error = copy_pages(maker, source, &target);
 	database_rollback(source);
-	if (error == PYGMY_OK)
-		error = database_exec(&target, "PRAGMA journal_mode = DELETE");
-	if (error == PYGMY_OK)
-		error = snapshot_read_info(&target, info);
 	database_close(&target);
+	return error;
+}
+
+/* The header that came along says that there is a WAL. Counting needs no transaction of the store's, so it is done in the copy. */
+static enum pygmy_error complete(struct snapshot_part *part, struct snapshot_info *info)
+{
+	struct database copy;
+	struct stat status;
+	if (!snapshot_unmark_wal(part->fd) || fstat(part->fd, &status) != 0)
+		return snapshot_file_error(errno, part->path, NULL);
+	enum pygmy_error error = database_open(&copy, part->path, DATABASE_FOREIGN);
+	if (error != PYGMY_OK)
+		return error;
+	error = snapshot_read_info(&copy, info);
+	info->bytes = (int64_t)status.st_size;
+	database_close(&copy);
 	return error;
 }
 
 static enum pygmy_error make_file(struct snapshot_maker *maker, struct database *source, struct copy *copy)
 {
 	struct snapshot_part part;
-	struct stat status;
 	snapshot_folder_tidy(maker->folder, 1);
 	enum pygmy_error error = snapshot_part_create(maker->folder, &part);
 	if (error != PYGMY_OK)
@@ -120,10 +127,9 @@ static enum pygmy_error make_file(struct snapshot_maker *maker, struct database 
 		error = PYGMY_STORAGE_FULL;
 	}
 	if (error == PYGMY_OK)
-		error = fill(maker, source, part.path, &copy->info);
-	if (error == PYGMY_OK && fstat(part.fd, &status) != 0)
-		error = snapshot_file_error(errno, part.path, NULL);
-	copy->info.bytes = error == PYGMY_OK ? (int64_t)status.st_size : 0;
+		error = fill(maker, source, part.path);
+	if (error == PYGMY_OK)
+		error = complete(&part, &copy->info);
 	return snapshot_part_end(&part, error, copy->info.index, copy->path);
 }
 

@@ -87,6 +87,8 @@ enum pygmy_error snapshot_restore(const char *from, const char *to, struct snaps
 	enum pygmy_error error = copy_file(from, fd, part, why);
 	if (error == PYGMY_OK)
 		error = snapshot_check(part, info, why);
+	if (error == PYGMY_OK && !snapshot_unmark_wal(fd))
+		error = snapshot_file_error(errno, part, why);
 	if (error == PYGMY_OK)
 		error = leave_log(part, info);
 	/* link, unlike rename, replaces nothing. */

@@ -120,16 +120,17 @@ size_up() {
     keepalive=$((connections_max / 4 / workers))
 }
 
-# Prints a server line for each URL of the list in variable $1; $2 are the words behind the address.
+# Prints a server line for each URL of the list in variable $1; $2 are the words behind the address, $3... the weights of the first ones.
 servers() {
-    local urls url list=${!1:-} LC_ALL=C
+    local urls url list=${!1:-} words=$2 LC_ALL=C
     IFS=, read -r -a urls <<<"$list"
     [[ ${#urls[@]} -ge 1 && ${#urls[@]} -le $members_max ]] || fail "$1 must have 1 to $members_max URLs: '$list'"
     for url in "${urls[@]}"; do
         [[ $url =~ ^https?://((\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+):[1-9][0-9]{0,4})/?$ ]] ||
             fail "$1 must have URLs like http://127.0.1.1:8011, with commas between: '$list'"
         [[ $url == "$scheme":* ]] || fail "$1: with TLS all nodes have https:// URLs, without none: '$url'"
-        printf '%sserver %s %s;\n' "$indent" "${BASH_REMATCH[1]}" "$2"
+        printf '%sserver %s %s;\n' "$indent" "${BASH_REMATCH[1]}" "$words${3:+ weight=$3}"
+        if [[ $# -gt 2 ]]; then set -- "${@:1:2}" "${@:4}"; fi
     done
 }
 
@@ -164,13 +165,18 @@ list_values() {
 
 # The nodes of a frontend, and what it does when none of them can answer.
 list_nodes() {
-    local scheme=${values[SCHEME]} once='max_fails=1 fail_timeout=1s' always='max_fails=0 backup' tries
+    local scheme=${values[SCHEME]} once='max_fails=1 fail_timeout=1s' always='max_fails=0 backup' tries name
     values[CATALOG_SERVERS]=$(servers PYGMY_CATALOG_URL "$once") || exit
-    values[ORDER_SERVERS]=$(servers PYGMY_ORDER_URL "$once") || exit
+    values[ORDER_SERVERS]=$(servers PYGMY_ORDER_URL "$once" 10000 50) || exit
     values[ORDER_BACKUPS]=$(servers PYGMY_ORDER_URL "$always")
     values[STALE_BACKUPS]=$(servers PYGMY_CATALOG_URL "$always")
+    # As many tries as there are always servers left to ask: where nginx finds none it says 502 in place of the last one's answer.
     tries=$(wc -l <<<"${values[CATALOG_SERVERS]}")
-    values+=([TRIES]=$((tries < 2 ? 2 : tries)) [STALE]='' [CATALOG_BACKUPS]=${values[STALE_BACKUPS]})
+    if [[ $tries -eq 1 ]]; then
+        tries=2
+        for name in ORDER_BACKUPS STALE_BACKUPS; do values[$name]+=$'\n'${values[$name]}; done
+    fi
+    values+=([TRIES]=$tries [STALE]='' [CATALOG_BACKUPS]=${values[STALE_BACKUPS]})
     if [[ $PYGMY_STALE_READS == on ]]; then
         values+=([READ_ERRORS]=stale_errors.conf [STALE]='include nginx/conf/via/stale.conf;' [CATALOG_BACKUPS]='')
     fi

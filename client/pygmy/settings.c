@@ -208,6 +208,13 @@ static bool set_certificates(const struct settings_source *source)
 	       set_path(source, "PYGMY_PEER_KEY", out->peer_key);
 }
 
+static bool set_etcd(const struct settings_source *source)
+{
+	const char *value = find_value(source, "PYGMY_ETCD");
+	int len = snprintf(source->out->etcd, sizeof(source->out->etcd), "%s", value == NULL ? "" : value);
+	return (len >= 0 && (size_t)len < sizeof(source->out->etcd)) || settings_fail(source, "PYGMY_ETCD is too long");
+}
+
 bool settings_load(const struct settings_overrides *overrides, const char *executable_dir, struct settings *out, char *error)
 {
 	*out = (struct settings){ .timeout_ms = overrides->timeout_s == ARGS_NOT_GIVEN ? 0 : overrides->timeout_s * 1000 };
@@ -215,7 +222,7 @@ bool settings_load(const struct settings_overrides *overrides, const char *execu
 	struct settings_source source = { .out = out, .error = error };
 	find_file(&source, executable_dir);
 	bool done = error[0] == '\0' && set_servers(&source, overrides) && set_token_file(&source, overrides->token_file) &&
-		    set_certificates(&source);
+		    set_certificates(&source) && set_etcd(&source);
 	env_file_close(&source.file);
 	return done;
 }

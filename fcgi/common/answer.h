@@ -16,6 +16,7 @@ struct answer {
 	const char *content_type;
 	uint64_t revision;            /* X-Pygmy-Revision: the position that was read */
 	uint64_t changed;             /* X-Pygmy-Changed: the last change of the resource's slot */
+	int64_t stale_ms;             /* X-Pygmy-Stale-Ms: how old it may be; 0: it is fresh */
 	bool has_revision;
 	bool has_changed;
 	bool cacheable;               /* nginx may keep it under the slot's revision */

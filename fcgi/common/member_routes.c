@@ -2,6 +2,7 @@
 #include "fcgi/common/member_routes.h"
 
 #include "db/member.h"
+#include "db/member_change.h"
 #include "fcgi/common/write.h"
 #include "fcgi/common/worker.h"
 
@@ -43,7 +44,14 @@ static void propose(struct exchange *exchange, struct command *command, const ch
 	struct result result;
 	if (!write_prepare(exchange, KEY_SCOPE_MEMBER, false, command))
 		return;
-	enum pygmy_error error = write_propose(exchange, command, &result);
+	struct replica *replica = atomic_load_explicit(&exchange->worker->replica, memory_order_acquire);
+	int64_t deadline_ms = exchange->started_us / 1000 + MEMBER_CHANGE_MS;
+	enum pygmy_error error = member_change(replica_cluster(replica), command, replica_node_state(replica), deadline_ms, &result);
+	if (error == PYGMY_OK) {
+		exchange->answer.revision = result.revision;
+		exchange->answer.has_revision = true;
+		error = result.error;
+	}
 	if (error != PYGMY_OK) {
 		write_fail(exchange, error);
 		return;

@@ -23,7 +23,7 @@ struct route {
 	enum auth_role role;
 	size_t body_max_bytes;            /* 0: takes no body */
 	bool body_required;
-	bool is_private;                  /* exists only for nginx's own socket server */
+	bool is_private;                  /* exists only for nginx's own socket server, and for peers */
 	bool needs_replica;               /* answered with 503 while there is none */
 };
 

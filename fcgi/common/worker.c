@@ -221,6 +221,41 @@ static void *run_server(void *unused)
 
 /* ---- the replica -------------------------------------------------------------------------------------- */
 
+/* Strings are those of the worker. */
+static const struct cluster_config *cluster_of(struct worker *worker)
+{
+	const struct worker_config *config = &worker->config;
+	if (config->etcd[0] == '\0')
+		return NULL;
+	if (worker->auth.has_peer)
+		memcpy(worker->peer_token, worker->auth.peer, TOKEN_HEX_LEN);
+	worker->cluster = (struct cluster_config){
+		.node = config->node,
+		.etcd = config->etcd,
+		.tls = { config->peer_ca, config->peer_cert, config->peer_key },
+		.peer_token = worker->peer_token,
+		.catalog_url = config->node_url,
+		.version = PYGMY_VERSION,
+		.db_path = config->db_path,
+		.state_dir = config->state_dir,
+		.log_dir = config->log_dir,
+		.lease_ms = config->lease_ms,
+	};
+	return &worker->cluster;
+}
+
+static void tell_opened(const struct worker *worker, struct replica *replica, int64_t began_ms)
+{
+	char log_id[LOG_ID_TEXT_LEN + 1];
+	if (worker->config.etcd[0] != '\0') {
+		diagnose_info("worker: one of node %s's; the log is in etcd at %s", worker->config.node, worker->config.etcd);
+		return;
+	}
+	replica_log_id(replica, log_id);
+	diagnose_info("worker: ready; the database %s was %s in %lld ms, log %s", worker->config.db_path,
+		replica_how_started(replica) == REPLICA_CREATED ? "created" : "opened", (long long)(monotonic_ms() - began_ms), log_id);
+}
+
 static bool open_replica(struct worker *worker)
 {
 	const struct worker_config *config = &worker->config;
@@ -230,19 +265,16 @@ static bool open_replica(struct worker *worker)
 		.frontends = config->frontends,
 		.lease_ms = config->lease_ms,
 		.reader_max = config->threads,
+		.cluster = cluster_of(worker),
 	};
 	struct replica *replica = NULL;
-	char log_id[LOG_ID_TEXT_LEN + 1];
 	int64_t began_ms = monotonic_ms();
 	enum pygmy_error error = replica_open(&replica_config, &replica);
 	atomic_store(&worker->open_error, error);
 	if (error != PYGMY_OK)
 		return false;
 	atomic_store_explicit(&worker->replica, replica, memory_order_release);
-	replica_log_id(replica, log_id);
-	diagnose_info("worker: ready; the database %s was %s in %lld ms, log %s", config->db_path,
-		replica_how_started(replica) == REPLICA_CREATED ? "created" : "opened", (long long)(monotonic_ms() - began_ms),
-		log_id);
+	tell_opened(worker, replica, began_ms);
 	return true;
 }
 

@@ -39,6 +39,8 @@ struct worker {
 	struct line_log transactions;          /* open when app->logs_transactions */
 	const struct route *routes[ROUTES_MAX];   /* the app's and the operators' */
 	size_t route_count;
+	struct cluster_config cluster;         /* of a node; etcd NULL: none */
+	char peer_token[TOKEN_HEX_LEN + 1];
 	_Atomic(struct replica *) replica;     /* NULL until it is open */
 	struct roster roster;                  /* the heartbeats of a cluster's members */
 	atomic_int open_error;                 /* enum pygmy_error of the last try */

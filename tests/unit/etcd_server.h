@@ -29,6 +29,7 @@
 #define ETCD_SERVER_PEER_PORT 23800
 #define ETCD_SERVER_CLIENT_PORT 23790
 #define ETCD_SERVER_ARGUMENTS_MAX 48
+#define ETCD_SERVER_ADDRESS_BYTES 32
 
 struct etcd_server_member {
 	pid_t pid;                    /* 0: not running */
@@ -38,7 +39,7 @@ struct etcd_server_member {
 
 struct etcd_server {
 	char folder[FOLDER_MAX];
-	char address[32];             /* every test process has its own of 127/8, so ports are free, also while a member is down */
+	char address[ETCD_SERVER_ADDRESS_BYTES];
 	int count;
 	struct etcd_server_member members[ETCD_SERVER_MEMBERS_MAX];
 	char endpoints[64 * ETCD_SERVER_MEMBERS_MAX];
@@ -85,7 +86,7 @@ static inline void etcd_server_spawn(struct etcd_server *server, int number)
 	struct etcd_server_member *member = &server->members[number];
 	char data[PATH_BYTES], log[PATH_BYTES];
 	path_in(data, server->folder, member->name);
-	snprintf(log, sizeof log, "%s/%s.log", server->folder, member->name);
+	snprintf(log, sizeof log, "%.63s/%.7s.log", server->folder, member->name);
 	const char *arguments[ETCD_SERVER_ARGUMENTS_MAX] = {
 		"etcd", "--name", member->name, "--data-dir", data, "--listen-client-urls", member->url, "--advertise-client-urls",
 		member->url, "--listen-peer-urls", member->peer_url, "--initial-advertise-peer-urls", member->peer_url,
@@ -155,26 +156,32 @@ static inline void etcd_server_await(struct etcd_server *server, int number)
 
 /* ---- what a test calls ------------------------------------------------------------------------------ */
 
+/* Every test process has an address of its own in 127/8: its ports are free, also while a member is down. */
+static inline void etcd_server_address(char address[ETCD_SERVER_ADDRESS_BYTES])
+{
+	unsigned pid = (unsigned)getpid();
+	snprintf(address, ETCD_SERVER_ADDRESS_BYTES, "127.%u.%u.%u", 64 + (pid >> 16 & 63), pid >> 8 & 255, pid & 255);
+}
+
 /* As etcd_server_start; options and the TLS files of server must be set, the rest is not looked at. */
 static inline void etcd_server_start_with(struct etcd_server *server, int members)
 {
 	const char *scheme = server->ca != NULL ? "https" : "http";
-	unsigned pid = (unsigned)getpid();
 	assert_in_range(members, 1, ETCD_SERVER_MEMBERS_MAX);
 	server->count = members;
 	server->endpoints[0] = server->initial[0] = '\0';
 	folder_make(server->folder);
 	etcd_server_start_janitor(server);
-	snprintf(server->address, sizeof server->address, "127.%u.%u.%u", 64 + (pid >> 16 & 63), pid >> 8 & 255, pid & 255);
+	etcd_server_address(server->address);
 	for (int i = 0; i < members; i++) {
 		struct etcd_server_member *member = &server->members[i];
 		char part[160];
 		snprintf(member->name, sizeof member->name, "%c", 'A' + i);
 		snprintf(member->url, sizeof member->url, "%s://%s:%d", scheme, server->address, ETCD_SERVER_CLIENT_PORT + i);
 		snprintf(member->peer_url, sizeof member->peer_url, "%s://%s:%d", scheme, server->address, ETCD_SERVER_PEER_PORT + i);
-		snprintf(part, sizeof part, "%s%s=%s", i > 0 ? "," : "", member->name, member->peer_url);
+		snprintf(part, sizeof part, "%s%.7s=%.63s", i > 0 ? "," : "", member->name, member->peer_url);
 		strncat(server->initial, part, sizeof server->initial - strlen(server->initial) - 1);
-		snprintf(part, sizeof part, "%s%s", i > 0 ? " " : "", member->url);
+		snprintf(part, sizeof part, "%s%.63s", i > 0 ? " " : "", member->url);
 		strncat(server->endpoints, part, sizeof server->endpoints - strlen(server->endpoints) - 1);
 		member->pid = 0;
 	}

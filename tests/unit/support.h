@@ -54,9 +54,19 @@ static inline void folder_remove(const char *folder)
 	assert_int_equal(rmdir(folder), 0);
 }
 
+/* Copies a text that must fit. (Not by snprintf: text and out may be parts of one object, which compilers take for an overlap.) */
+static inline void text_put(char *out, size_t size, const char *text)
+{
+	size_t len = strlen(text);
+	assert_true(len < size);
+	memcpy(out, text, len + 1);
+}
+
 static inline void path_in(char path[PATH_BYTES], const char *folder, const char *name)
 {
-	snprintf(path, PATH_BYTES, "%s/%s", folder, name);
+	char text[512];
+	assert_in_range(snprintf(text, sizeof text, "%s/%s", folder, name), 1, PATH_BYTES - 1);
+	text_put(path, PATH_BYTES, text);
 }
 
 static inline void file_write(const char *path, const char *text)
