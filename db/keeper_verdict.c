@@ -63,8 +63,8 @@ static void take_divergence(struct keeper *keeper, const struct comparison_resul
 	if (pulse->rebuild_at_ms != 0 && now_ms < pulse->rebuild_at_ms)
 		return;
 	pulse->rebuild_at_ms = now_ms + KEEPER_REBUILD_MS;
-	snprintf(why, sizeof why, "its state differs from that of %d of the %zu members, which agree with each other, since index %" PRIu64 " at the latest (%s)", result->differ,
-		 pulse->configured_count, result->differs_at, result->differs_from);
+	snprintf(why, sizeof why, "its state differs from that of %d of the %zu members, which agree with each other, since index %" PRIu64
+		 " at the latest (%s)", result->differ, pulse->configured_count, result->differs_at, result->differs_from);
 	keeper_say(keeper, "diverged", keeper->config->node, "%s", why);
 	follower_rebuild(keeper->follower, why);
 }
