@@ -43,6 +43,7 @@ enum pygmy_error database_error(struct database *database, int rc, const char *d
 		break;
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
+	case SQLITE_CONSTRAINT:       /* apply checks before it writes: a row that is in the way is not what it should be */
 		error = PYGMY_STORAGE_CORRUPT;
 		break;
 	case SQLITE_IOERR:

@@ -41,7 +41,9 @@ cluster_choose_net() {
         PYGMY_PORT_ETCD=18379 PYGMY_PORT_ETCD_PEER=18380
 }
 
-cluster() { "$tree/client/cluster.sh" "$@" 3>&- </dev/null; }
+# Words in front of every command that speaks to the cluster: of a test in which it has a network of its own.
+net_words=()
+cluster() { "${net_words[@]}" "$tree/client/cluster.sh" "$@" 3>&- </dev/null; }
 
 # Starts it and puts items on sale: item_1 (which everybody wants) and others. cluster_start [--nodes N]
 cluster_start() {
@@ -128,15 +130,20 @@ cluster_make_items() {
     local i
     items=()
     for ((i = 1; i <= cluster_items; i++)); do
-        items+=("$(client --json item add --title "Item $i" --topic traffic --cost 1 --count "$cluster_supply" | jq -er ".item[0].id")")
+        items+=("$(cluster_client --json item add --title "Item $i" --topic traffic --cost 1 --count "$cluster_supply" | jq -er ".item[0].id")")
     done
     printf '%s\n' "${items[*]}" >"$store_dir/items"
+}
+
+# The user's client in the cluster's network.
+cluster_client() {
+    "${net_words[@]}" env -u PYGMY_STATE_DIR -u PYGMY_RUN_DIR PYGMY_CONFIG="$PYGMY_CLIENT_ENV" "$tree/.build/release/bin/pygmy" "$@" </dev/null
 }
 
 # ---- who is where --------------------------------------------------------------------------------
 
 # Sends a request to a node or to etcd as one of them: ask URL [more words for curl]
-ask() { curl --silent --globoff --noproxy '*' --max-time 5 "${curl_words[@]}" "${@:2}" "$1" </dev/null; }
+ask() { "${net_words[@]}" curl --silent --globoff --noproxy '*' --max-time 5 "${curl_words[@]}" "${@:2}" "$1" </dev/null; }
 
 # Prints a part of the status of a node's catalog worker: status_of A .worker.revision
 status_of() { ask "${catalog_of[$1]}/status" | jq -r "$2"; }
@@ -190,7 +197,7 @@ traffic_begin() {
     printf '%s\n' "$number" >"$store_dir/traffics"
     for item in "${items[@]}"; do words+=(--item "$item"); done
     if [[ " $* " != *'-url '* ]]; then words+=(--url "$frontend"); fi
-    "$tree/.build/release/tools/traffic" "${words[@]}" "${again_words[@]}" "${tls_words[@]}" --topic traffic --rate 100 --seconds 600 --quantity-max 3 \
+    "${net_words[@]}" "$tree/.build/release/tools/traffic" "${words[@]}" "${again_words[@]}" "${tls_words[@]}" --topic traffic --rate 100 --seconds 600 --quantity-max 3 \
         --settle-seconds 30 --seed $((seed + number)) --acks "$store_dir/acks-$number" --timeline "$store_dir/timeline" \
         --failures "$store_dir/failures" "$@" >"$store_dir/report" 2>"$store_dir/traffic.errors" 3>&- </dev/null &
     traffic_pid=$!
@@ -223,14 +230,14 @@ replicas_are_same() {
     local words=() item acks code=0
     for item in "${items[@]}"; do words+=(--supplied "$item=$cluster_supply"); done
     for acks in "$store_dir"/acks-*; do if [[ -e $acks ]]; then words+=(--acks "$acks"); fi; done
-    "$tree/.build/release/tools/compare" "${node_words[@]}" "${tls_words[@]}" "${words[@]}" --wait-seconds 30 >"$store_dir/compared" 3>&- </dev/null || code=$?
+    "${net_words[@]}" "$tree/.build/release/tools/compare" "${node_words[@]}" "${tls_words[@]}" "${words[@]}" --wait-seconds 30 >"$store_dir/compared" 3>&- </dev/null || code=$?
     cat "$store_dir/compared"
     assert_equal "$code" 0 'the replicas differ'
 }
 
-# One purchase, which must succeed, and be there at the comparison: buy <item> [base address]
+# One purchase, which must succeed, and be there at the comparison: buy <item> [base address] [key]
 buy() {
-    local key=buy-$BASHPID-$RANDOM$RANDOM
+    local key=${3:-buy-$BASHPID-$RANDOM$RANDOM}
     http POST "${2:-$frontend}/buy?id=$1" -H "Idempotency-Key: $key"
     assert_equal "$code" 200 "$body" || return
     printf '%s %s %s 1\n' "$key" "$(json .order.id)" "$1" >>"$store_dir/acks-single"

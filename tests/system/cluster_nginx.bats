@@ -99,6 +99,15 @@ access_log() { cat "$store_dir/$1/logs/nginx-access.log"; }
     assert_refused 401 unauthorized
 }
 
+@test "the logs beside a node's nginx are cut when they get too long" {
+    local log=$store_dir/node-A/logs/etcd-A.log
+    (yes 'a line of etcd' || :) | head -c $((17 * 1024 * 1024)) >"$log"
+    if [[ $EUID -eq 0 ]]; then chown pygmy:pygmy "$log"; fi
+    is_cut() { [[ $(stat -c %s "$log") -lt 1000 && $(stat -c %s "$log.1") -eq $((17 * 1024 * 1024)) ]]; }
+    wait_until 10 is_cut
+    rm -f "$log"*
+}
+
 # ---- the frontend --------------------------------------------------------------------------------
 
 @test "a frontend caches what nodes answer, and shows each acknowledged write" {
