@@ -20,6 +20,8 @@ static void add_servers(struct store_status *status, const char *kind, const str
 		memcpy(server->url.url[0], urls->url[i], sizeof(server->url.url[0]));
 		if (urls->count == 1)
 			(void)snprintf(server->name, sizeof(server->name), "%s", kind);
+		else if (strcmp(kind, "frontend") == 0)
+			(void)snprintf(server->name, sizeof(server->name), "%s-%zu", kind, i + 1);
 		else
 			(void)snprintf(server->name, sizeof(server->name), "%s-%c", kind, (char)('A' + i));
 		http_answer_init(&server->job.answer);
