@@ -362,7 +362,7 @@ static inline void assert_books_balance(struct database *database)
 /* A file's whole content as text, for comparing two; the caller frees it. */
 static inline char *database_dump(struct database *database)
 {
-	static const char *const tables[] = { "store", "items", "orders", "results", "slots", "changes", "members", "log" };
+	static const char *const tables[] = { "store", "items", "orders", "results", "slots", "changes", "members", "frontends", "log" };
 	sqlite3_str *text = sqlite3_str_new(NULL);
 	for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
 		sqlite3_stmt *statement;

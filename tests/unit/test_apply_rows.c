@@ -308,7 +308,7 @@ static void test_only_replicated_state_counts(void **state)
 	test->flipped.position.mod_revision = 99;
 	assert_false(is_found(test, buy_of("buy/0/9", 1, 1)));
 	assert_false(is_found(test, audit_of("audit/0/9", 10)));
-	assert_int_equal(sql_number(&test->flipped.database, "SELECT mod_revision FROM changes WHERE revision = 7"), 99);
+	assert_int_equal(sql_number(&test->flipped.database, "SELECT mod_revision FROM changes WHERE revision = 9"), 99);
 	/* What somebody changes on this connection outside of an entry is no part of any. */
 	sql_run(&test->flipped.database, "UPDATE items SET count = count + 1, supplied = supplied + 1 WHERE id = 2");
 	sql_run(&test->flipped.database, "UPDATE items SET count = count - 1, supplied = supplied - 1 WHERE id = 2");
