@@ -8,7 +8,7 @@
 #   store      (the default) PYGMY_STATE_DIR, PYGMY_PORT_FRONTEND, PYGMY_PORT_CATALOG_A, _CATALOG_B, _ORDER_A, _ORDER_B
 #   node       PYGMY_STATE_DIR, PYGMY_NODE (its name), PYGMY_PORT_CATALOG_A, PYGMY_PORT_ORDER_A
 #   frontend   PYGMY_PORT_FRONTEND, PYGMY_PORT_PUSH, PYGMY_CATALOG_URL and PYGMY_ORDER_URL (the nodes', with commas between),
-#              PYGMY_STALE_READS (on or off), PYGMY_FRONTEND_NAME (F1: each has its own), PYGMY_PUSH_URL (where the nodes reach its
+#              PYGMY_STALE_READS (on or off), PYGMY_FRONTEND_NAME (F1; each has its own; empty: the store is no cluster), PYGMY_PUSH_URL (where the nodes reach its
 #              port for pushes; what follows from PYGMY_LISTEN and PYGMY_PORT_PUSH)
 # A node and a frontend also take PYGMY_SECRETS_DIR (with peer.token), and PYGMY_PEER_CA, _CERT, _KEY: with them they talk TLS.
 # All are checked here, so that no value can be read by nginx as anything but a value. Makes the folders that nginx wants, and
@@ -129,9 +129,9 @@ check_frontend_settings() {
     case $listen in
         '*' | 0.0.0.0 | '[::]') listen='' ;;
     esac
-    : "${PYGMY_FRONTEND_NAME:=F1}"
-    [[ $PYGMY_FRONTEND_NAME =~ ^[A-Za-z0-9-]{1,16}$ ]] ||
-        fail "PYGMY_FRONTEND_NAME may have 1 to 16 letters, digits and hyphens: '$PYGMY_FRONTEND_NAME'"
+    : "${PYGMY_FRONTEND_NAME=F1}"
+    [[ $PYGMY_FRONTEND_NAME =~ ^[A-Za-z0-9-]{0,16}$ ]] ||
+        fail "PYGMY_FRONTEND_NAME may have up to 16 letters, digits and hyphens: '$PYGMY_FRONTEND_NAME'"
     push_url=${PYGMY_PUSH_URL:-${listen:+$scheme://$listen:$PYGMY_PORT_PUSH}}
     [[ ${#push_url} -le 200 && $push_url =~ ^$scheme://(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+):[1-9][0-9]{0,4}$ ]] ||
         fail "PYGMY_PUSH_URL must say where the nodes reach this frontend, like $scheme://192.0.2.1:8019: '$push_url'"

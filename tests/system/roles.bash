@@ -13,6 +13,8 @@ roles_setup() {
     export push_port=$PYGMY_PORT_CATALOG_B
     frontend=http://$net.100:$PYGMY_PORT_FRONTEND
     export PYGMY_FRONTENDS="unix:$PYGMY_RUN_DIR/frontend.sock unix:$store_dir/frontend/run/frontend.sock"
+    # Nobody has to join a store on one machine.
+    export PYGMY_FRONTEND_NAME=''
     mkdir -p "$store_dir/secrets"
 }
 
