@@ -50,7 +50,7 @@ check_begin() {
     for url in "${frontends[@]}"; do words+=(--frontend "$url"); done
     for node in "${nodes[@]}"; do words+=(--catalog "${catalog_of[$node]}" --order "${order_of[$node]}"); done
     "$tree/.build/release/tools/coherence_check" "${words[@]}" --token-file "$PYGMY_STATE_DIR/secrets/admin.token" --seconds 600 \
-        --reads 1000000000 --readers 4 --writers 3 --rest-ms 20 "$@" >"$store_dir/check" 2>"$store_dir/check.errors" 3>&- </dev/null &
+        --reads 1000000000 --readers 4 --writers 3 --rest-ms 20 >"$store_dir/check" 2>"$store_dir/check.errors" 3>&- </dev/null &
     check_pid=$!
 }
 
@@ -58,7 +58,7 @@ check_begin() {
 check_end() {
     local code=0 pid=$check_pid
     check_pid=''
-    kill -TERM "$pid"
+    kill -USR1 "$pid"
     wait "$pid" || code=$?
     cat "$store_dir/check" "$store_dir/check.errors"
     assert_equal "$code" 0 'a frontend was not coherent'

@@ -12,7 +12,7 @@
  * An answer that says how old it may be (X-Pygmy-Stale-Ms) is counted, and proves nothing.
  *
  * --readers, --writers, --things   how many
- * --seconds, --reads   the run ends with the first of the two, or by SIGTERM
+ * --seconds, --reads   the run ends with the first of the two, or by SIGUSR1
  * --pause-pid   a process that is stopped and continued at random moments, so that fills of the cache are slow
  * --rest-ms     how long a writer rests between two writes, at most
  * --seed
@@ -149,7 +149,7 @@ int main(int argc, char **argv)
 		tool_fail("libcurl does not start");
 	check.seed = tool_seed(given_seed);
 	check.chance.state = check.seed;
-	signal(SIGTERM, stop);
+	signal(SIGUSR1, stop);
 	history_init();
 	check.deadline_us = tool_now_us() + seconds * 1000000;
 	run_threads();
