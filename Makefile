@@ -69,13 +69,14 @@ COHERENCE := $(B)/lib/libpygmy_coherence.so
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
 LIBTOOLS := $(B)/lib/libtools.a
 TOOL_BIN := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
+SIMULATION := $(B)/simulation/simulation
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 
 # ---- what a user calls ---------------------------------------------------------------------------
 # Everything below is relative to the clone, whose path may hold spaces. Recipes with a + build in parallel by themselves.
 JOBS = -j$(shell nproc)
 
-.PHONY: run stop restart status logs restore reset bench faulttest test unit system sanitized fuzz lint test-fresh clean deps
+.PHONY: run stop restart status logs restore reset bench bench-cluster faulttest test unit system sanitized fuzz simulation lint test-fresh clean deps
 run: ## install what is missing, build, start the store and show it working
 	@client/deps.sh run
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
@@ -113,6 +114,9 @@ cluster-stop: ## stop the cluster; its data stays
 cluster-status: ## show what runs of the cluster, and its replicas
 	@client/cluster.sh status || [ $$? -eq 3 ]
 
+cluster-restore: ## put a backup in the place of the cluster's data (make cluster-restore BACKUP=FILE)
+	@client/cluster.sh restore '$(subst ','\'',$(BACKUP))'
+
 cluster-reset: ## stop the cluster and delete its data
 	@client/cluster.sh reset
 
@@ -131,6 +135,10 @@ test: ## install what is missing, build and run every test
 unit system sanitized lint: ## run this part of the tests (SAN=address|thread, PATTERN=name)
 	@client/deps.sh test
 	@SAN='$(SAN)' tests/run.sh $@
+
+simulation: ## run SIM_SCHEDULES=3000 simulated clusters; SIM_SEED=n shows one of them
+	@client/deps.sh test
+	@tests/run.sh simulation
 
 fuzz: ## run every fuzz target for FUZZ_SECONDS=3 seconds
 	@client/deps.sh test
@@ -245,8 +253,22 @@ $(B)/tools/%: $(B)/obj/tests/tools/%.o $(LIBTOOLS)
 	@mkdir -p "$(@D)"
 	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ $(LIBS)
 
+# Libraries that system tests preload into processes.
+$(B)/preload/%.so: $(B)/obj/tests/preload/%.o
+	$(call say,LINK)
+	@mkdir -p "$(@D)"
+	$(Q)$(CC) -shared $(filter-out -pie,$(LDFLAGS_$(SAN))) -o $@ $^
+
 .PHONY: tools
-tools: $(TOOL_BIN)
+tools: $(TOOL_BIN) $(patsubst tests/preload/%.c,$(B)/preload/%.so,$(wildcard tests/preload/*.c))
+
+$(SIMULATION): $(call obj,$(wildcard tests/simulation/*.c)) $(LIBDB)
+	$(call say,LINK)
+	@mkdir -p "$(@D)"
+	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ $(LIBS)
+
+.PHONY: simulation-build
+simulation-build: $(SIMULATION)
 
 .PHONY: unit-build fuzz-build
 unit-build: $(UNIT_BIN)

@@ -23,7 +23,7 @@ readonly run_packages=(
 )
 readonly cluster_packages=(etcd-server jq openssl)
 readonly fuzz_packages=(clang libclang-rt-dev)
-readonly test_packages=(libcmocka-dev bats jq sqlite3 shellcheck file openssl faketime)
+readonly test_packages=(libcmocka-dev bats jq sqlite3 shellcheck file openssl)
 readonly bench_packages=(wrk gnuplot-nox jq sqlite3)
 readonly bench_cluster_packages=(postgresql-15 wrk jq sqlite3)
 

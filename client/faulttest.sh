@@ -19,8 +19,8 @@
 # traffic buys items of its own, which are deleted at the end; its orders stay. The cluster is left running and whole, also after Ctrl-C.
 #
 # The verdict is "passed" when everything is the same and right, the target came back, and no request failed that must not: reads never;
-# purchases only when the target is etcd's leader, which has to be elected anew, or the frontend, whose lease must run out before
-# anybody may be told of a change (and each of these must have got its answer afterwards).
+# purchases only (with "outcome unknown", and each must have got its answer afterwards) when the target is etcd's leader, which has to be
+# elected anew, or the frontend, whose lease must run out before anybody may be told of a change, or is frozen instead of dead.
 #
 # Exit codes: 0 passed; 1 not passed; 2 wrong usage; 3 there is no cluster, or it is not whole before the test; 4 something else
 # is missing or failed; 130 stopped by Ctrl-C or SIGTERM.

@@ -122,7 +122,7 @@ static enum pygmy_error begin(struct applier *applier)
 	if (error != PYGMY_OK)
 		return error;
 	applier_take_turn(applier);
-	error = database_exec(&applier->database, "BEGIN IMMEDIATE");
+	error = statement_run(&applier->database, applier->statements[APPLIER_BEGIN], "begin");
 	return error == PYGMY_OK ? applier_read_state(applier) : error;
 }
 
@@ -131,7 +131,7 @@ static enum pygmy_error end(struct applier *applier, const struct apply_position
 			    enum pygmy_error error)
 {
 	if (error == PYGMY_OK)
-		error = database_exec(&applier->database, "COMMIT");
+		error = statement_run(&applier->database, applier->statements[APPLIER_COMMIT], "commit");
 	if (error != PYGMY_OK) {
 		database_rollback(&applier->database);
 		applier->position = *position;

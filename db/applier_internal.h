@@ -6,6 +6,8 @@
 
 /* X(NAME, sql) */
 #define APPLIER_STATEMENTS(X) \
+	X(BEGIN, "BEGIN IMMEDIATE") \
+	X(COMMIT, "COMMIT") \
 	X(READ_LOG, "SELECT cluster_id, create_revision, base_index, mod_revision, log_id FROM log, store") \
 	X(WRITE_LOG, "UPDATE log SET cluster_id = ?1, create_revision = ?2, base_index = ?3, mod_revision = ?4") \
 	X(WRITE_LOG_ID, "UPDATE store SET log_id = ?1")

@@ -62,10 +62,16 @@ void comparison_see(struct comparison *comparison, const struct member *member, 
 		return;
 	peer->seen = true;
 	peer->counts = is_configured && is_sound(member->phase);
-	if (!peer->counts)
+	if (!peer->counts || peer->since_ms != member->since_ms || peer->era != member->era)
 		peer->pair_count = 0;
-	else if (member->applied > 0)
+	peer->since_ms = member->since_ms;
+	peer->era = member->era;
+	if (!peer->counts)
+		return;
+	if (member->applied > 0)
 		remember(peer, member, applied);
+	peer->agreement_count = member->agreement_count;
+	memcpy(peer->agreements, member->agreements, member->agreement_count * sizeof peer->agreements[0]);
 }
 
 void comparison_end(struct comparison *comparison)
@@ -81,39 +87,84 @@ void comparison_end(struct comparison *comparison)
 
 enum outcome { UNKNOWN, AGREES, DIFFERS };
 
-/* By the newest pair that can be compared. */
-static enum outcome compare(const struct comparison_peer *peer, comparison_chain chain, void *context, uint64_t *index)
+struct compared {
+	enum outcome outcome;
+	uint64_t index;               /* the last one at which it agrees, or the first one at which it differs */
+};
+
+/* The newest pair that can be compared decides; who differs there may have done so before. */
+static struct compared compare(const struct comparison_peer *peer, comparison_chain chain, void *context)
 {
+	struct compared compared = { UNKNOWN, 0 };
 	uint8_t own[CHAIN_BYTES];
-	for (int i = peer->pair_count - 1; i >= 0; i--)
-		if (chain(context, peer->pairs[i].index, own)) {
-			*index = peer->pairs[i].index;
-			return memcmp(own, peer->pairs[i].chain, CHAIN_BYTES) == 0 ? AGREES : DIFFERS;
-		}
-	return UNKNOWN;
+	for (int i = peer->pair_count - 1; i >= 0; i--) {
+		const struct comparison_pair *pair = &peer->pairs[i];
+		if (!chain(context, pair->index, own))
+			continue;
+		bool same = memcmp(own, pair->chain, CHAIN_BYTES) == 0;
+		if (same && compared.outcome == DIFFERS)
+			break;
+		compared = (struct compared){ same ? AGREES : DIFFERS, pair->index };
+		if (same)
+			break;
+	}
+	return compared;
 }
 
-struct comparison_result comparison_verdict(const struct comparison *comparison, int configured, comparison_chain chain, void *context)
+static bool is_counted(const struct comparison *comparison, const char *name)
+{
+	for (int i = 0; i < comparison->peer_count; i++)
+		if (strcmp(comparison->peers[i].name, name) == 0)
+			return comparison->peers[i].counts;
+	return false;
+}
+
+/* How many hold together what peer holds at index: itself, and those with which it agrees there. */
+static int count_together(const struct comparison *comparison, const struct comparison_peer *peer, uint64_t index)
+{
+	int together = 1;
+	for (size_t i = 0; i < peer->agreement_count; i++)
+		together += peer->agreements[i].index >= index && strcmp(peer->agreements[i].name, peer->name) != 0 &&
+			    is_counted(comparison, peer->agreements[i].name);
+	return together;
+}
+
+static void take_difference(const struct comparison *comparison, const struct comparison_peer *peer, const struct compared *compared,
+			    struct comparison_result *result)
+{
+	int together = count_together(comparison, peer, compared->index);
+	result->differ = together > result->differ ? together : result->differ;
+	if (result->differs_at != 0 && result->differs_at <= compared->index)
+		return;
+	result->differs_at = compared->index;
+	memcpy(result->differs_from, peer->name, sizeof peer->name);
+}
+
+struct comparison_result comparison_verdict(struct comparison *comparison, int configured, comparison_chain chain, void *context)
 {
 	struct comparison_result result = { .verdict = VERDICT_AGREES };
-	enum outcome outcomes[COMPARISON_PEERS_MAX];
-	uint64_t indexes[COMPARISON_PEERS_MAX];
 	for (int i = 0; i < comparison->peer_count; i++) {
-		const struct comparison_peer *peer = &comparison->peers[i];
-		outcomes[i] = peer->counts ? compare(peer, chain, context, &indexes[i]) : UNKNOWN;
-		if (outcomes[i] == DIFFERS) {
-			result.differ++;
-			if (result.differs_at == 0 || indexes[i] < result.differs_at) {
-				result.differs_at = indexes[i];
-				memcpy(result.differs_from, peer->name, sizeof peer->name);
-			}
-		}
+		struct comparison_peer *peer = &comparison->peers[i];
+		struct compared compared = compare(peer, chain, context);
+		peer->agreed = compared.outcome == AGREES ? compared.index : 0;
+		if (compared.outcome == DIFFERS)
+			take_difference(comparison, peer, &compared, &result);
 	}
-	for (int i = 0; i < comparison->peer_count; i++) {
-		bool agrees = outcomes[i] == AGREES && indexes[i] >= result.differs_at;
-		result.agree += agrees;
-		result.open += comparison->peers[i].counts && !agrees && outcomes[i] != DIFFERS;
-	}
+	for (int i = 0; i < comparison->peer_count; i++)
+		result.agree += comparison->peers[i].agreed > 0 && comparison->peers[i].agreed >= result.differs_at;
 	result.verdict = verdict_of(configured, result.agree, result.differ);
 	return result;
+}
+
+size_t comparison_agreements(const struct comparison *comparison, struct member_agreement out[MEMBERS_MAX])
+{
+	size_t count = 0;
+	for (int i = 0; i < comparison->peer_count && count < MEMBERS_MAX; i++) {
+		const struct comparison_peer *peer = &comparison->peers[i];
+		if (peer->agreed == 0)
+			continue;
+		out[count].index = peer->agreed;
+		memcpy(out[count++].name, peer->name, sizeof peer->name);
+	}
+	return count;
 }

@@ -3,8 +3,11 @@
  * publish. Knows neither clock nor network; the own chain is asked for by a callback each time, so nothing here outlives a rebuild.
  *
  * A pair is comparable when this replica has applied its index and still remembers its own chain there. Pairs that are ahead
- * of us are kept until we get there. A few per member are kept; of a member whose index went back, or whose chain at one index
- * changed (it was rebuilt), only what came since.
+ * of us are kept until we get there. A few per member are kept; of a member that was rebuilt, or started again, only what came since.
+ *
+ * That two others differ from us proves nothing: they may differ from each other, one of them healed a moment ago. So members publish
+ * also with whom they agree, and up to which index: who differs from us at an index up to which it agrees with others is right together
+ * with them. (A chain hash covers all that was before: who agrees at one index agrees at those below.)
  */
 #ifndef PYGMY_DB_COMPARISON_H
 #define PYGMY_DB_COMPARISON_H
@@ -24,8 +27,13 @@ struct comparison_peer {
 	char name[NODE_NAME_MAX_BYTES + 1];
 	struct comparison_pair pairs[COMPARISON_PAIRS];       /* by index */
 	int pair_count;
+	int64_t since_ms;             /* the life that the pairs are of */
+	uint64_t era;
 	bool seen;                    /* in the round that runs */
 	bool counts;                  /* is configured, and does not say of itself that it is wrong */
+	struct member_agreement agreements[MEMBERS_MAX];      /* published together with the last pair, in the same life */
+	size_t agreement_count;
+	uint64_t agreed;              /* the index at which it agrees with us as of the last verdict, 0: none */
 };
 
 struct comparison {
@@ -46,8 +54,8 @@ void comparison_end(struct comparison *comparison);
 
 struct comparison_result {
 	enum verdict verdict;
-	int agree, differ;
-	int open;                     /* live configured members that may still decide: nothing comparable is known of them */
+	int agree;
+	int differ;                   /* from us, and not from each other: see verdict.h */
 	uint64_t differs_at;          /* the first index at which somebody differs; 0: nobody does */
 	char differs_from[NODE_NAME_MAX_BYTES + 1];   /* who does there */
 };
@@ -56,6 +64,9 @@ struct comparison_result {
  * configured counts the members with this one. An agreement about an index before the first difference proves nothing about it, and
  * does not count.
  */
-struct comparison_result comparison_verdict(const struct comparison *comparison, int configured, comparison_chain chain, void *context);
+struct comparison_result comparison_verdict(struct comparison *comparison, int configured, comparison_chain chain, void *context);
+
+/* With whom we agree, as of the last verdict, to be published. Returns how many. */
+size_t comparison_agreements(const struct comparison *comparison, struct member_agreement out[MEMBERS_MAX]);
 
 #endif

@@ -19,7 +19,7 @@ static const char copy_settings[] =
 	"PRAGMA trusted_schema = OFF;";
 /* Not mapped: a file that gets shorter, or a disk that fails, is an error and no signal then. */
 static const char foreign_settings[] =
-	"PRAGMA query_only = ON; PRAGMA mmap_size = 0; PRAGMA cache_size = -16384; PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;";
+	"PRAGMA query_only = ON; PRAGMA mmap_size = 0; PRAGMA cache_size = -32768; PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;";
 
 #define FOREIGN_VALUE_MAX_BYTES (4 * 1024 * 1024)     /* far more than any of our own rows has */
 
@@ -43,6 +43,7 @@ enum pygmy_error database_error(struct database *database, int rc, const char *d
 		break;
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
+	case SQLITE_CONSTRAINT:       /* apply checks before it writes: a row that is in the way is not what it should be */
 		error = PYGMY_STORAGE_CORRUPT;
 		break;
 	case SQLITE_IOERR:

@@ -47,6 +47,8 @@ struct follower_store {
 	struct writer_turn *turn;
 	struct file_identity wal, shm;
 	bool failed;                  /* what the phase says until something is applied, or there is nothing to apply */
+	uint64_t refused_index;       /* the last entry that the database refused, 0 for none */
+	int64_t rebuilt_ms;           /* when it was last taken for wrong because of that */
 };
 
 struct follower {

@@ -1,9 +1,9 @@
 /*
  * follower_snapshot: builds the replica's database anew.
  *
- * The members whose heartbeats say that they are ready are asked for a snapshot, the furthest first. It is checked in a file of its own, and
- * must be of the log that is in etcd now, before it takes the database's place. A wrong or damaged database of which nobody has a copy is built
- * from the log, if that still has its beginning; else it is kept, and all of this is tried again.
+ * The members whose heartbeats say that they are ready are asked for a snapshot, those that agree with most others first. It is checked in
+ * a file of its own, and must be of the log that is in etcd now, before it takes the database's place. A wrong or damaged database of which
+ * nobody has a copy is built from the log, if that still has its beginning; else it is kept, and all of this is tried again.
  */
 #include "db/follower_internal.h"
 
@@ -37,9 +37,12 @@ static void note_member(void *context, struct slice key, struct slice value, uin
 	peers->members[peers->count++] = member;
 }
 
-static int compare_applied(const void *a, const void *b)
+/* Who agrees with most of the others comes first: it is right. Then who is furthest. */
+static int compare_members(const void *a, const void *b)
 {
 	const struct member *first = a, *second = b;
+	if (first->agreement_count != second->agreement_count)
+		return first->agreement_count < second->agreement_count ? 1 : -1;
 	return (first->applied < second->applied) - (first->applied > second->applied);
 }
 
@@ -49,7 +52,7 @@ static bool find_peers(struct follower *follower, struct peers *peers)
 	peers->count = 0;
 	if (etcd_list(follower->etcd, CLUSTER_MEMBERS_PREFIX, monotonic_ms() + FOLLOWER_ETCD_MS, note_member, peers) != ETCD_OK)
 		return false;
-	qsort(peers->members, (size_t)peers->count, sizeof peers->members[0], compare_applied);
+	qsort(peers->members, (size_t)peers->count, sizeof peers->members[0], compare_members);
 	return peers->count > 0;
 }
 

@@ -17,6 +17,7 @@
 
 #define LONG_WAY_ENTRIES 1000         /* so far behind is worth a word in the log */
 #define PROGRESS_MS 5000
+#define REBUILD_PAUSE_MS 10000
 
 /* ---- the files ------------------------------------------------------------------------------------------- */
 
@@ -113,6 +114,25 @@ void store_close(struct follower *follower)
 
 /* ---- failures ---------------------------------------------------------------------------------------------- */
 
+/*
+ * An entry that the database refuses twice, for no reason that lies in disk or memory, meets a state in which it breaks a constraint: that
+ * state is wrong. (If it is the program that is wrong, rebuilding changes nothing, so it is not done again and again.)
+ */
+static bool is_refused_again(struct follower *follower, enum pygmy_error error)
+{
+	struct follower_store *store = &follower->store;
+	uint64_t index = follower->sequencer.applied_index + 1;
+	int64_t now_ms = monotonic_ms();
+	bool again = store->refused_index == index;
+	if (error != PYGMY_INTERNAL)
+		return false;
+	store->refused_index = index;
+	if (!again || now_ms < store->rebuilt_ms + REBUILD_PAUSE_MS)
+		return false;
+	store->rebuilt_ms = now_ms;
+	return true;
+}
+
 enum step store_fails(struct follower *follower, enum pygmy_error error)
 {
 	bool has_moved = follower->store.applier != NULL && database_has_moved(applier_database(follower->store.applier));
@@ -123,6 +143,11 @@ enum step store_fails(struct follower *follower, enum pygmy_error error)
 		return STEP_AGAIN;
 	}
 	store_close(follower);
+	if (is_refused_again(follower, error)) {
+		diagnose_error("follower: the database refuses entry %llu: it is rebuilt", (unsigned long long)follower->store.refused_index);
+		follower->is_wrong = true;
+		return STEP_AGAIN;
+	}
 	if (error == PYGMY_STORAGE_CORRUPT) {
 		follower_say(follower, "the database is damaged, and is rebuilt", follower->config->db_path);
 		return STEP_REBUILD;

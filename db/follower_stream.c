@@ -60,6 +60,8 @@ static enum step walk_back(struct follower *follower, const struct etcd_position
 	uint64_t revision = behind->mod_revision - 1, index = sequencer_index(sequencer, behind) - 1;
 	for (size_t i = 0; i < missing; i++, index--) {
 		struct etcd_value *value = &values[i];
+		if (follower_must_leave(follower))
+			return STEP_AGAIN;
 		enum etcd_outcome outcome = etcd_log_read(follower->etcd, CLUSTER_LOG_KEY, revision, monotonic_ms() + FOLLOWER_ETCD_MS,
 							  &follower->arena, value);
 		if (outcome == ETCD_COMPACTED)

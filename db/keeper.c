@@ -142,6 +142,7 @@ static void init_times(struct keeper *keeper)
 	int64_t now_ms = monotonic_ms();
 	keeper->position.answered_at_ms = keeper->position.mark_at_ms = now_ms;
 	keeper->position.answered = -1;
+	keeper->pulse.put_ms = keeper->pulse.put_before_ms = now_ms - 2 * KEEPER_PUT_MS;
 	keeper->pulse.since_ms = wallclock_ms();
 	keeper->pulse.objection = NODE_STARTING;
 	keeper->care.audited_ms = keeper->care.compacted_ms = keeper->care.alarms_ms = now_ms;

@@ -24,7 +24,7 @@
 #define KEEPER_LEASE_S 3
 #define KEEPER_LEASE_RENEW_MS 750
 #define KEEPER_PULSE_MS 250
-#define KEEPER_PUT_MS 500             /* at least between two puts of the own record */
+#define KEEPER_PUT_MS 500             /* between two puts of the own record; but one that is urgent may come at once */
 #define KEEPER_DOUBT_MS 1000          /* so long others may still come and decide, before we step out */
 #define KEEPER_REBUILD_MS 10000       /* between two requests to rebuild */
 #define KEEPER_DATABASE_RETRY_MS 1000
@@ -60,7 +60,11 @@ struct keeper_pulse {
 	int64_t lease_kept_ms;
 	char text[MEMBER_TEXT_MAX_BYTES];             /* of the own record as it was put; text_len 0: none */
 	size_t text_len;
-	int64_t put_ms;
+	enum node_phase put_phase;
+	uint64_t put_index, put_era;                  /* what was put last; index 0: nothing */
+	uint8_t put_chain[CHAIN_BYTES];
+	uint64_t era;
+	int64_t put_ms, put_before_ms;                /* the last two puts */
 	int64_t since_ms;                             /* wallclock of this keeper's start */
 	int64_t database_retry_ms;
 	uint64_t applied;                             /* the own position, as the database has it */

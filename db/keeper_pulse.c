@@ -1,7 +1,7 @@
 /*
  * keeper_pulse: this member's heartbeat, and those of the others.
  *
- * The record is put when it has changed, at most every KEEPER_PUT_MS, under a lease that is kept as long as the keeper lives: the
+ * The record is put when it has changed, at most twice a second, under a lease that is kept as long as the keeper lives: the
  * record of a node that died is gone KEEPER_LEASE_S later. The others' records are read from whichever endpoint answers.
  */
 #include <inttypes.h>
@@ -15,6 +15,18 @@
 #define PREFIX SLICE_LITERAL(CLUSTER_MEMBERS_PREFIX)
 
 /* ---- what the database says ------------------------------------------------------------------------------ */
+
+/* Whether the database does not hold any more what was published of it: it was rebuilt. */
+static bool is_replaced(struct keeper_pulse *pulse, struct reader *reader)
+{
+	struct reader_entry entry;
+	if (pulse->put_index == 0)
+		return false;
+	bool same = reader_entry(reader, pulse->put_index, &entry) == PYGMY_OK && memcmp(entry.chain, pulse->put_chain, CHAIN_BYTES) == 0;
+	if (!same)
+		pulse->put_index = 0;
+	return !same;
+}
 
 /* The own position and the configured members, out of one state of the database. */
 static void read_database(struct keeper *keeper, struct member *own)
@@ -33,8 +45,13 @@ static void read_database(struct keeper *keeper, struct member *own)
 		own->applied = pulse->applied;
 		memcpy(own->chain, entry.chain, CHAIN_BYTES);
 	}
+	if (is_replaced(pulse, reader)) {
+		pulse->era++;
+		pulse->rebuild_at_ms = 0;
+		comparison_init(&pulse->comparison);
+	}
 	pulse->has_configured = pulse->applied > 0 && reader_members(reader, pulse->configured, &pulse->configured_count) == PYGMY_OK;
-	/* So that the time of a fence begins on every node, also where nobody writes. */
+	/* So that the time of a fence begins on every node, also where nobody writes. If it fails, the next step tries again. */
 	(void)frontends_read(reader, keeper->state, &pulse->frontends);
 	reader_end(reader);
 }
@@ -52,6 +69,8 @@ static void describe_self(struct keeper *keeper, struct member *own)
 	own->since_ms = keeper->pulse.since_ms;
 	own->durable = follower_durable(keeper->follower);
 	read_database(keeper, own);
+	own->era = keeper->pulse.era;
+	own->agreement_count = comparison_agreements(&keeper->pulse.comparison, own->agreements);
 }
 
 /* ---- the own record -------------------------------------------------------------------------------------- */
@@ -77,6 +96,15 @@ static bool keep_lease(struct keeper *keeper)
 	return outcome == ETCD_OK;
 }
 
+/* What others may have seen of us, also when the put was not answered. */
+static void remember_put(struct keeper_pulse *pulse, const struct member *own)
+{
+	pulse->put_phase = own->phase;
+	pulse->put_era = own->era;
+	pulse->put_index = own->applied;
+	memcpy(pulse->put_chain, own->chain, CHAIN_BYTES);
+}
+
 static void put_self(struct keeper *keeper, const struct member *own)
 {
 	struct keeper_pulse *pulse = &keeper->pulse;
@@ -85,13 +113,16 @@ static void put_self(struct keeper *keeper, const struct member *own)
 	int64_t now_ms = monotonic_ms();
 	if (slice_equal((struct slice){ text, len }, (struct slice){ pulse->text, pulse->text_len }) || len == 0)
 		return;
-	if (pulse->text_len > 0 && now_ms - pulse->put_ms < KEEPER_PUT_MS)
+	bool urgent = own->phase != pulse->put_phase || own->era != pulse->put_era || pulse->text_len == 0;
+	if (urgent ? now_ms - pulse->put_before_ms < 2 * KEEPER_PUT_MS : now_ms - pulse->put_ms < KEEPER_PUT_MS)
 		return;
 	snprintf(key, sizeof key, CLUSTER_MEMBERS_PREFIX "%s", own->name);
 	enum etcd_outcome outcome = etcd_put(pulse->etcd, key, (struct slice){ text, len }, pulse->lease, now_ms + KEEPER_CALL_MS);
+	pulse->put_before_ms = pulse->put_ms;
 	pulse->put_ms = now_ms;
 	pulse->text_len = outcome == ETCD_OK ? len : 0;
 	memcpy(pulse->text, text, len);
+	remember_put(pulse, own);
 	if (outcome == ETCD_NO_SPACE)
 		keeper_note_no_space(keeper);
 	if (outcome == ETCD_NOT_FOUND)
@@ -142,7 +173,7 @@ static void read_others(struct keeper *keeper)
 	if (!pulse->has_list)
 		return;
 	/* Somebody deleted it, or the lease ran out unnoticed. */
-	if (!pulse->listed_self && monotonic_ms() - pulse->put_ms >= KEEPER_PUT_MS)
+	if (!pulse->listed_self && monotonic_ms() - pulse->put_ms >= KEEPER_PULSE_MS)
 		pulse->text_len = 0;
 	node_state_view(keeper->state, &view);
 	roll_take_live(&pulse->roll, pulse->live, pulse->live_count, view.quorum, write_event, keeper);

@@ -40,14 +40,14 @@ static void object(struct keeper *keeper, enum node_phase objection)
 	node_state_object(keeper->state, objection);
 }
 
-/* In doubt is who has waited for the others, or knows that nobody is left to decide. */
+/* In doubt is who has waited for the others: what they published may be about what was a moment ago. */
 static void take_doubt(struct keeper *keeper, const struct comparison_result *result)
 {
 	struct keeper_pulse *pulse = &keeper->pulse;
 	int64_t now_ms = monotonic_ms();
 	if (pulse->doubt_since_ms == 0)
 		pulse->doubt_since_ms = now_ms;
-	if (pulse->objection == NODE_IN_DOUBT || (result->open > 0 && now_ms - pulse->doubt_since_ms < KEEPER_DOUBT_MS))
+	if (pulse->objection == NODE_IN_DOUBT || now_ms - pulse->doubt_since_ms < KEEPER_DOUBT_MS)
 		return;
 	diagnose_error("keeper: this replica and that of %s differ since index %" PRIu64 " at the latest, and no majority says who is right; "
 		"it does not serve until one does", result->differs_from, result->differs_at);
@@ -63,8 +63,8 @@ static void take_divergence(struct keeper *keeper, const struct comparison_resul
 	if (pulse->rebuild_at_ms != 0 && now_ms < pulse->rebuild_at_ms)
 		return;
 	pulse->rebuild_at_ms = now_ms + KEEPER_REBUILD_MS;
-	snprintf(why, sizeof why, "its state differs from that of %d of the %zu members since index %" PRIu64 " at the latest (%s)", result->differ,
-		 pulse->configured_count, result->differs_at, result->differs_from);
+	snprintf(why, sizeof why, "its state differs from that of %d of the %zu members, which agree with each other, since index %" PRIu64
+		 " at the latest (%s)", result->differ, pulse->configured_count, result->differs_at, result->differs_from);
 	keeper_say(keeper, "diverged", keeper->config->node, "%s", why);
 	follower_rebuild(keeper->follower, why);
 }

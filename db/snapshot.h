@@ -86,6 +86,7 @@ struct snapshot_source {
 	const char *url;              /* http(s)://address:port, without a slash at the end */
 	const char *token;            /* the peer's or the administrator's; "": none */
 	const struct tls_files *tls;  /* NULL: libcurl's own rules */
+	bool complete;                /* it must hold all that was acknowledged before; else what the replica has, however old, will do */
 	/* Called at least once a second, total 0 while it is not known; false ends the transfer. May be NULL. */
 	bool (*go_on)(void *context, int64_t bytes, int64_t total);
 	void *context;

@@ -129,6 +129,7 @@ static const struct {
 	{ "SELECT 1 FROM store WHERE log_index > 0 AND chain NOT IN (SELECT c.chain FROM changes AS c WHERE c.revision = log_index)",
 	  "its chain hash is not that of its last change" },
 	{ "SELECT 1 FROM store, log WHERE base_index > log_index", "it is at an older position than its log begins" },
+	{ "SELECT 1 FROM members, store WHERE since > log_index", "a member joined behind its position" },
 	{ "SELECT 1 WHERE (SELECT count(*) FROM members) > " LIMIT_TEXT(MEMBERS_MAX), "it has more members than a cluster can have" },
 	{ "SELECT 1 WHERE (SELECT count(*) FROM frontends) > " LIMIT_TEXT(FRONTENDS_MAX), "it has more frontends than a cluster can have" },
 	{ "SELECT 1 FROM frontends, store WHERE since > log_index", "a frontend changed behind its position" },

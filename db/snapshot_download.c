@@ -122,6 +122,14 @@ static int on_progress(void *context, curl_off_t total, curl_off_t now, curl_off
 
 /* ---- the request ------------------------------------------------------------------------------------- */
 
+static bool add_header(struct download *download, const char *line)
+{
+	struct curl_slist *longer = curl_slist_append(download->headers, line);
+	if (longer != NULL)
+		download->headers = longer;
+	return longer != NULL;
+}
+
 static bool prepare(struct download *download)
 {
 	const struct snapshot_source *source = download->source;
@@ -130,7 +138,9 @@ static bool prepare(struct download *download)
 	int len = snprintf(text, sizeof text, "Authorization: Bearer %s", source->token);
 	if (easy == NULL || len < 0 || len >= (int)sizeof text)
 		return false;
-	if (source->token[0] != '\0' && (download->headers = curl_slist_append(NULL, text)) == NULL)
+	if (source->token[0] != '\0' && !add_header(download, text))
+		return false;
+	if (!add_header(download, source->complete ? "X-Pygmy-Consistency: strict" : "X-Pygmy-Allow-Stale: 1"))
 		return false;
 	explicit_bzero(text, sizeof text);
 	len = snprintf(text, sizeof text, "%s/snapshot", source->url);
@@ -148,9 +158,7 @@ static bool prepare(struct download *download)
 	curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
 	curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
 	curl_easy_setopt(easy, CURLOPT_XFERINFODATA, download);
-	if (source->tls != NULL)
-		tls_apply(easy, source->tls);
-	return true;
+	return source->tls == NULL || tls_apply(easy, source->tls);
 }
 
 static void close_all(struct download *download)

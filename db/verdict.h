@@ -10,8 +10,10 @@
 enum verdict { VERDICT_AGREES, VERDICT_IN_DOUBT, VERDICT_DIVERGED };
 
 /*
- * agree and differ count other members, configured all of them with this one. Members of whom nothing comparable is known, and those
- * that say themselves that they are not right, count as neither. Numbers that can't be (a list that just changed) are taken as they are.
+ * agree counts the other members that agree with this one; differ those that differ from it and are known to agree with each other (the
+ * largest number of them; 1 when it is known of none); configured all of them with this one. Members of whom nothing comparable
+ * is known, and those that say themselves that they are not right, count as neither. Numbers that can't be (a list that just changed)
+ * are taken as they are.
  */
 enum verdict verdict_of(int configured, int agree, int differ);
 

@@ -137,16 +137,17 @@ check_frontend_settings() {
         fail "PYGMY_PUSH_URL must say where the nodes reach this frontend, like $scheme://192.0.2.1:8019: '$push_url'"
 }
 
-# Prints a server line for each URL of the list in variable $1; $2 are the words behind the address.
+# Prints a server line for each URL of the list in variable $1; $2 are the words behind the address, $3... the weights of the first ones.
 servers() {
-    local urls url list=${!1:-} LC_ALL=C
+    local urls url list=${!1:-} words=$2 LC_ALL=C
     IFS=, read -r -a urls <<<"$list"
     [[ ${#urls[@]} -ge 1 && ${#urls[@]} -le $members_max ]] || fail "$1 must have 1 to $members_max URLs: '$list'"
     for url in "${urls[@]}"; do
         [[ $url =~ ^https?://((\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+):[1-9][0-9]{0,4})/?$ ]] ||
             fail "$1 must have URLs like http://127.0.1.1:8011, with commas between: '$list'"
         [[ $url == "$scheme":* ]] || fail "$1: with TLS all nodes have https:// URLs, without none: '$url'"
-        printf '%sserver %s %s;\n' "$indent" "${BASH_REMATCH[1]}" "$2"
+        printf '%sserver %s %s;\n' "$indent" "${BASH_REMATCH[1]}" "$words${3:+ weight=$3}"
+        if [[ $# -gt 2 ]]; then set -- "${@:1:2}" "${@:4}"; fi
     done
 }
 
@@ -184,7 +185,7 @@ list_nodes() {
     values+=([FRONTEND_NAME]=$PYGMY_FRONTEND_NAME [PUSH_URL]=$push_url)
     local scheme=${values[SCHEME]} once='max_fails=1 fail_timeout=1s' always='max_fails=0 backup' tries name
     values[CATALOG_SERVERS]=$(servers PYGMY_CATALOG_URL "$once") || exit
-    values[ORDER_SERVERS]=$(servers PYGMY_ORDER_URL "$once") || exit
+    values[ORDER_SERVERS]=$(servers PYGMY_ORDER_URL "$once" 10000 50) || exit
     values[ORDER_BACKUPS]=$(servers PYGMY_ORDER_URL "$always")
     values[STALE_BACKUPS]=$(servers PYGMY_CATALOG_URL "$always")
     # As many tries as there are always servers left to ask: where nginx finds none it says 502 in place of the last one's answer.

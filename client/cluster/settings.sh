@@ -114,8 +114,8 @@ cluster_check() {
     [[ $PYGMY_CLUSTER_FRONTENDS -eq 1 || $(((PYGMY_PORT_PUSH - PYGMY_PORT_FRONTEND) % 10)) -ne 0 ]] ||
         fail "$exit_usage" "PYGMY_PORT_FRONTEND and PYGMY_PORT_PUSH: each further frontend has ports 10 higher, so they may not differ by tens"
     cluster_check_distinct PYGMY_PORT_CATALOG_A PYGMY_PORT_ORDER_A PYGMY_PORT_ETCD PYGMY_PORT_ETCD_PEER
-    [[ $PYGMY_CLUSTER_NET =~ ^127(\.[0-9]{1,3}){2}$ ]] ||
-        fail "$exit_usage" "PYGMY_CLUSTER_NET must be the first three numbers of a loopback address, like 127.0.1: $PYGMY_CLUSTER_NET"
+    [[ $PYGMY_CLUSTER_NET =~ ^[1-9][0-9]{0,2}(\.[0-9]{1,3}){2}$ ]] ||
+        fail "$exit_usage" "PYGMY_CLUSTER_NET must be the first three numbers of addresses of this machine, like 127.0.1: $PYGMY_CLUSTER_NET"
     [[ $PYGMY_CLUSTER_TLS =~ ^(on|off)$ ]] || fail "$exit_usage" "PYGMY_CLUSTER_TLS must be on or off: $PYGMY_CLUSTER_TLS"
     for name in PYGMY_LEASE_MS PYGMY_THREADS; do
         [[ ${!name} =~ ^[1-9][0-9]{0,6}$ ]] || fail "$exit_usage" "$name must be a number above 0: ${!name}"

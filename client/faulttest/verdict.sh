@@ -6,7 +6,7 @@
 reasons_of() {
     if [[ -z $back_ms ]]; then printf '%s did not come back within %d s\n' "$target" $((back_limit_ms / 1000)); fi
     local may_wait=$leads
-    if [[ $target == frontend ]]; then may_wait=yes; fi
+    if [[ $target == frontend || $signal == STOP ]]; then may_wait=yes; fi
     jq -r --arg may_wait "$may_wait" '
         (.reads | select(.failed > 0) | "\(.failed) reads failed: \(.failures)"),
         (.writes | select(.failed > 0 and $may_wait == "no") | "\(.failed) purchases failed: \(.failures)"),

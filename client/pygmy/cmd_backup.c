@@ -24,7 +24,7 @@ struct backup {
 	const char *file;
 	char part[PATH_MAX];
 	int fd;                       /* of the part */
-	bool replace;
+	bool replace, stale;
 	struct progress progress;
 	int64_t deadline_ms;          /* 0: none */
 	struct snapshot_info info;
@@ -127,7 +127,8 @@ static enum outcome fetch(struct backup *backup)
 	long status = 0;
 	for (size_t i = 0; error == PYGMY_NOT_READY && (status < 400 || status >= 500) && i < settings->catalog.count; i++) {
 		url = settings->catalog.url[i];
-		const struct snapshot_source source = { .url = url, .token = client->token.value, .tls = &tls, .go_on = go_on, .context = backup };
+		const struct snapshot_source source = { .url = url, .token = client->token.value, .tls = &tls, .complete = !backup->stale,
+							.go_on = go_on, .context = backup };
 		if (ftruncate(backup->fd, 0) != 0 || lseek(backup->fd, 0, SEEK_SET) != 0)
 			return fail_file(backup, backup->part, errno);
 		error = snapshot_download(&source, backup->fd, &status, why);
@@ -173,10 +174,11 @@ static enum outcome run_backup(struct client *client, int argc, char **argv)
 	struct backup backup = { .client = client };
 	const struct args_option options[] = {
 		ARGS_OPTION_FLAG("--replace", &backup.replace),
+		ARGS_OPTION_FLAG("--stale", &backup.stale),
 	};
 	struct args args;
 	enum outcome outcome;
-	if (!client_begin(client, options, 1, argc, argv, 1, 1, &args, &outcome) || (outcome = client_need_token(client)) != OUTCOME_DONE)
+	if (!client_begin(client, options, 2, argc, argv, 1, 1, &args, &outcome) || (outcome = client_need_token(client)) != OUTCOME_DONE)
 		return outcome;
 	if (!snapshot_facts_init())
 		return client_fail(client, OUTCOME_LOCAL, "random", "the system gives no random numbers");
@@ -190,12 +192,13 @@ static enum outcome run_backup(struct client *client, int argc, char **argv)
 
 const struct command command_backup = {
 	.name = "backup",
-	.usage = "FILE [--replace]",
+	.usage = "FILE [--replace] [--stale]",
 	.summary = "write a copy of the whole store (needs the admin token)",
 	.help = "A catalog worker makes a copy of its database, of one moment, while the store goes on; it holds at least everything that was\n"
 		"acknowledged before. It is fetched, checked as `pygmy verify` does, and only then put in place: FILE is there whole or not at all. It is\n"
 		"readable by its owner only. There is no time limit unless --timeout gives one.\n\n"
-		"  --replace            overwrite FILE if it is there\n\n"
+		"  --replace            overwrite FILE if it is there\n"
+		"  --stale              also from a cluster that has lost its majority: what one replica has, perhaps not the newest\n\n"
 		"Example: pygmy backup pygmy-$(date +%F).db\n",
 	.run = run_backup,
 };

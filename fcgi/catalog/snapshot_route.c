@@ -1,26 +1,27 @@
 /*
  * snapshot_route: a copy of the whole database, for peers that lost theirs and for backups.
  *
- * The worker makes the file (db/snapshot.h), and nginx sends it (nginx/snapshot.conf). A replica that is not ready gives none: it
- * may be on its way to being rebuilt.
+ * The worker makes the file (db/snapshot.h), and nginx sends it (nginx/snapshot.conf). It is a read like others: it waits until the replica
+ * shows what the request asks for (X-Pygmy-Consistency, X-Pygmy-Min-Revision, X-Pygmy-Allow-Stale), and a replica whose content is not
+ * to be trusted gives none.
  */
 #include <sodium.h>
 
 #include "fcgi/catalog/catalog.h"
+#include "fcgi/common/read.h"
 
 static bool make(struct exchange *exchange, char path[PATH_MAX], struct snapshot_info *info)
 {
-	struct worker *worker = exchange->worker;
-	const char *why = NULL;
-	enum pygmy_error error = replica_ready(atomic_load_explicit(&worker->replica, memory_order_acquire), &why);
-	if (error == PYGMY_OK && worker->snapshots == NULL)
-		error = PYGMY_NOT_READY;
-	if (error == PYGMY_OK)
-		error = snapshot_make(worker->snapshots, path, info);
+	struct snapshot_maker *maker = exchange->worker->snapshots;
+	struct reader *reader = read_begin(exchange);
+	if (reader == NULL)
+		return false;
+	reader_end(reader);
+	enum pygmy_error error = maker != NULL ? snapshot_make(maker, path, info) : PYGMY_NOT_READY;
 	if (error == PYGMY_STORAGE_FULL)
 		exchange_fail(exchange, error, "There is no room on the disk for a copy of the database.");
 	else if (error != PYGMY_OK)
-		exchange_fail(exchange, error, why != NULL ? "%s" : NULL, why);
+		exchange_fail(exchange, error, NULL);
 	return error == PYGMY_OK;
 }
 
@@ -40,6 +41,5 @@ void snapshot_get(struct exchange *exchange)
 	}
 	answer->content_type = SNAPSHOT_CONTENT_TYPE;
 	answer->revision = info.index;
-	answer->has_revision = true;
 	answer->status = 200;
 }

@@ -46,7 +46,7 @@ static void put_chain(struct writer *out, const uint8_t chain[CHAIN_BYTES])
 {
 	char hex[2 * CHAIN_BYTES + 1];
 	sodium_bin2hex(hex, sizeof hex, chain, CHAIN_BYTES);
-	writer_printf(out, "\"chain\":\"%s\"", hex);
+	writer_printf(out, ",\"chain\":\"%s\"", hex);
 }
 
 /* "true", "false", or "null": this replica is not there yet, or does not remember. */
@@ -69,31 +69,35 @@ static const char *role_of(const struct show *show, const struct shown_member *m
 	return show->roster.asked_at_ms == 0 ? "unknown" : "down";
 }
 
-static void put_heartbeat(struct writer *out, const struct show *show, const struct member *heartbeat)
+/* Only what is known of it: a member that is down has neither index nor chain. */
+static void put_position(struct writer *out, const struct show *show, const struct member *heartbeat)
 {
 	uint64_t end = show->view.end > show->view.applied ? show->view.end : show->view.applied;
 	uint64_t lag = end > heartbeat->applied ? end - heartbeat->applied : 0;
-	put_chain(out, heartbeat->chain);
-	writer_printf(out, ",\"durable\":%" PRIu64 ",\"index\":%" PRIu64 ",\"lag\":%" PRIu64 ",\"phase\":\"%s\",\"since_ms\":%" PRId64
-		",\"version\":\"%s\",", heartbeat->durable, heartbeat->applied, lag, node_phase_code(heartbeat->phase), heartbeat->since_ms,
-		heartbeat->version);
+	writer_printf(out, "\"durable\":%" PRIu64 ",\"index\":%" PRIu64 ",\"lag\":%" PRIu64 ",", heartbeat->durable, heartbeat->applied, lag);
 }
 
+/* Members come in alphabetical order. */
 static void put_member(struct writer *out, const struct show *show, const struct shown_member *member)
 {
-	const char *catalog_url = member->configured != NULL ? member->configured->catalog_url : member->heartbeat->catalog_url;
-	writer_printf(out, "{\"agrees\":%s,", agreement(show, member->heartbeat));
-	put_text(out, "catalog_url", catalog_url);
-	writer_printf(out, ",\"configured\":%s,\"live\":%s,", member->configured != NULL ? "true" : "false",
-		member->heartbeat != NULL ? "true" : show->roster.asked_at_ms == 0 ? "null" : "false");
+	const struct member *heartbeat = member->heartbeat;
+	writer_printf(out, "{\"agrees\":%s,", agreement(show, heartbeat));
+	put_text(out, "catalog_url", member->configured != NULL ? member->configured->catalog_url : heartbeat->catalog_url);
+	if (heartbeat != NULL)
+		put_chain(out, heartbeat->chain);
+	writer_printf(out, ",\"configured\":%s,", member->configured != NULL ? "true" : "false");
+	if (heartbeat != NULL)
+		put_position(out, show, heartbeat);
+	writer_printf(out, "\"live\":%s,", heartbeat != NULL ? "true" : show->roster.asked_at_ms == 0 ? "null" : "false");
 	put_text(out, "name", member->name);
 	writer_put_literal(out, ",");
 	put_text(out, "order_url", member->configured != NULL ? member->configured->order_url : "");
-	writer_put_literal(out, ",");
-	if (member->heartbeat != NULL)
-		put_heartbeat(out, show, member->heartbeat);
-	put_text(out, "role", role_of(show, member));
-	writer_printf(out, ",\"self\":%s}", member->is_self ? "true" : "false");
+	if (heartbeat != NULL)
+		writer_printf(out, ",\"phase\":\"%s\"", node_phase_code(heartbeat->phase));
+	writer_printf(out, ",\"role\":\"%s\",\"self\":%s", role_of(show, member), member->is_self ? "true" : "false");
+	if (heartbeat != NULL)
+		writer_printf(out, ",\"since_ms\":%" PRId64 ",\"version\":\"%s\"", heartbeat->since_ms, heartbeat->version);
+	writer_put_literal(out, "}");
 }
 
 /* ---- the frontends -------------------------------------------------------------------------------------- */

@@ -108,6 +108,7 @@ struct node {
 	enum phase phase;
 	struct applier *applier;
 	struct recorded *recorded;
+	sqlite3_stmt *chain_query;
 	struct sequencer sequencer;
 	int watch;                    /* number of the open watch; 0: none */
 	int64_t behind_since;         /* 0: it is not */
@@ -140,7 +141,7 @@ struct event {
 };
 
 struct sim {
-	uint64_t seed, random;
+	uint64_t random;
 	enum mutant mutant;
 	bool tracing;
 	int64_t now;                  /* virtual milliseconds */
@@ -152,15 +153,23 @@ struct sim {
 	struct node node[NODES_MAX];
 	struct request requests[REQUESTS];
 	int watches, batches, snapshots;
-	struct event events[EVENTS_MAX];
-	size_t event_count;
-	uint64_t event_sequence;
 	int persons;                  /* how often one had to decide */
+	uint64_t audited;             /* the index behind which everything was audited; 0: not yet */
 	bool violated;
 	char violation[200];
+	size_t event_count;
+	uint64_t event_sequence;
+	struct event events[EVENTS_MAX];      /* the last one: the others are zeroed for each schedule */
 };
 
-/* sim.c */
+/* sim_schedule.c */
+
+/* The databases with which schedules begin. */
+bool sim_make_templates(struct sim *sim);
+/* Returns whether everything held. *sim keeps what was violated, and its arena. */
+bool sim_run_schedule(struct sim *sim, uint64_t seed, enum mutant mutant, bool tracing);
+
+/* sim_clock.c */
 void sim_trace(const struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Notes what was violated first. */
 void sim_violation(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -170,11 +179,13 @@ bool sim_chance(struct sim *sim, int percent);
 bool sim_fault(struct sim *sim, int percent);
 /* The event's node, life and so on are set; it comes after `delay` ms. */
 void sim_schedule(struct sim *sim, int64_t delay, struct event event);
-bool sim_next_event(struct sim *sim, struct event *out);
-struct slice sim_entry(struct sim *sim, const struct command *commands, size_t count);
+/* The next event happens. False: there is none. */
+bool sim_step(struct sim *sim);
 int sim_majority(const struct sim *sim);
 
 /* sim_etcd.c */
+/* The commands as a sealed entry, in the simulation's arena. */
+struct slice etcd_entry(struct sim *sim, const struct command *commands, size_t count);
 void etcd_init(struct sim *sim);
 /* Returns the index that the value has in the store. */
 uint64_t etcd_append(struct sim *sim, struct slice bytes);
@@ -233,7 +244,7 @@ void judge_close(void);
 void judge_begin(struct sim *sim, const char *template_path);
 /* A value was put behind the log: what it decides is known from now on. */
 void judge_append(struct sim *sim, const struct etcd_value *value);
-void judge_node(struct sim *sim, const struct node *node);         /* the chain, at what it has applied */
+void judge_node(struct sim *sim, struct node *node);               /* the chain, at what it has applied */
 void judge_books(struct sim *sim, const struct node *node);        /* stock, orders, keys, and every acknowledged order that it must have */
 void judge_answer(struct sim *sim, const struct node *node, int request, const struct result *result);
 void judge_end(struct sim *sim);                                   /* all replicas are equal and complete */

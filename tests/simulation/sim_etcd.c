@@ -1,6 +1,9 @@
 /* sim_etcd: a model of etcd's log key: dense versions, revisions that others use too, compaction. It never loses what it took. */
 #include "tests/simulation/sim.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 void etcd_init(struct sim *sim)
 {
 	sim->etcd.cluster_id = (uint64_t)sim_random(sim, 1, INT64_MAX);
@@ -58,4 +61,23 @@ void etcd_compact_to(struct sim *sim, uint64_t index)
 	uint64_t revision = etcd->values[index - sim->base_index - 1].position.mod_revision;
 	if (revision > etcd->compact_revision)
 		etcd->compact_revision = revision;
+}
+
+struct slice etcd_entry(struct sim *sim, const struct command *commands, size_t count)
+{
+	struct slice parts[BATCH_MAX_COMMANDS];
+	size_t len = 0;
+	for (size_t i = 0; i < count; i++) {
+		parts[i] = command_encode(&commands[i], &sim->arena);
+		len += parts[i].len;
+	}
+	char *entry = arena_take(&sim->arena, ENTRY_HEAD_BYTES + len), *at = entry + ENTRY_HEAD_BYTES;
+	if (entry == NULL)
+		abort();
+	for (size_t i = 0; i < count; i++) {
+		memcpy(at, parts[i].ptr, parts[i].len);
+		at += parts[i].len;
+	}
+	entry_seal((struct slice){ entry + ENTRY_HEAD_BYTES, len }, entry);
+	return (struct slice){ entry, ENTRY_HEAD_BYTES + len };
 }

@@ -43,20 +43,18 @@ static bool is_known(const struct sim *sim, const struct node *node)
 }
 
 /* The chain hash that the node's own database remembers behind index. */
-static bool chain_at(const struct node *node, uint64_t index, uint8_t chain[CHAIN_BYTES])
+static bool chain_at(struct node *node, uint64_t index, uint8_t chain[CHAIN_BYTES])
 {
-	sqlite3_stmt *statement;
-	bool found = false;
-	if (sqlite3_prepare_v2(applier_database(node->applier)->handle, "SELECT chain FROM changes WHERE ring = ?1 AND revision = ?2", -1,
-			       &statement, NULL) != SQLITE_OK)
+	static const char sql[] = "SELECT chain FROM changes WHERE ring = ?1 AND revision = ?2";
+	sqlite3 *handle = applier_database(node->applier)->handle;
+	if (node->chain_query == NULL && sqlite3_prepare_v2(handle, sql, -1, &node->chain_query, NULL) != SQLITE_OK)
 		return false;
-	sqlite3_bind_int64(statement, 1, (int64_t)(index % CHANGES_RING_ENTRIES));
-	sqlite3_bind_int64(statement, 2, (int64_t)index);
-	if (sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_bytes(statement, 0) == CHAIN_BYTES) {
-		memcpy(chain, sqlite3_column_blob(statement, 0), CHAIN_BYTES);
-		found = true;
-	}
-	sqlite3_finalize(statement);
+	bind_int(node->chain_query, 1, (int64_t)(index % CHANGES_RING_ENTRIES));
+	bind_int(node->chain_query, 2, (int64_t)index);
+	bool found = sqlite3_step(node->chain_query) == SQLITE_ROW && sqlite3_column_bytes(node->chain_query, 0) == CHAIN_BYTES;
+	if (found)
+		memcpy(chain, sqlite3_column_blob(node->chain_query, 0), CHAIN_BYTES);
+	sqlite3_reset(node->chain_query);
 	return found;
 }
 

@@ -27,6 +27,8 @@ void node_close(struct node *node)
 	if (node->applier != NULL)        /* a killed process makes no checkpoint when its last connection closes */
 		sqlite3_db_config(applier_database(node->applier)->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	recorded_close(node->recorded);
+	sqlite3_finalize(node->chain_query);
+	node->chain_query = NULL;
 	applier_close(node->applier);
 	node->recorded = NULL;
 	node->applier = NULL;

@@ -48,7 +48,7 @@ void proposer_propose(struct sim *sim, struct node *node)
 	}
 	node->queued -= take;
 	memmove(node->queue, node->queue + take, node->queued * sizeof node->queue[0]);
-	batch->bytes = sim_entry(sim, commands, batch->count);
+	batch->bytes = etcd_entry(sim, commands, batch->count);
 	send_put(sim, node);
 }
 

@@ -131,6 +131,29 @@ buy() {
     buy 2
 }
 
+@test "an order that any node acknowledged a moment ago is in the backup; without a majority only what is there" {
+    cluster_start
+    local number node
+    for number in {1..12}; do
+        node=${nodes[$((number % 3))]}
+        http POST "${order_of[$node]}/buy/${items[0]}"
+        assert_equal "$code" 200 "$body"
+        for node in "${nodes[@]}"; do
+            client --quiet backup "$backup" --replace --catalog-url "${catalog_of[$node]}"
+            assert_equal "$(fact orders)" "$number" "$node"
+        done
+    done
+    cluster kill etcd-B etcd-C
+    refuses() { ! client backup "$store_dir/other.db" 2>"$store_dir/said"; }
+    wait_until 10 refuses
+    [[ ! -e $store_dir/other.db && ! -e $store_dir/other.db.part ]]
+    run client backup "$store_dir/other.db" --stale
+    assert_equal "$status" 0 "$output"
+    backup=$store_dir/other.db
+    assert_equal "$(fact orders)" 12
+    cluster start etcd-B etcd-C
+}
+
 @test "with TLS: only who has a certificate gets a snapshot, and a wiped node loads one" {
     export PYGMY_CLUSTER_TLS=on
     cluster_start

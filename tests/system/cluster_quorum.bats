@@ -26,7 +26,7 @@ teardown_file() { cluster_teardown; }
 # Prints the pids of all workers, to see that nobody was restarted.
 workers() { for node in "${nodes[@]}"; do worker_of "catalog-$node" && echo && worker_of "order-$node" && echo; done; }
 
-can_buy() { http POST "$frontend/buy?id=${items[0]}" && [[ $code == 200 ]]; }
+can_buy() { buy "${items[0]}" >/dev/null; }
 
 @test "quorum lost: purchases answer 503 within 2 s, reads go on and say how old they are; it returns, and all is well" {
     local pids took
@@ -51,16 +51,15 @@ can_buy() { http POST "$frontend/buy?id=${items[0]}" && [[ $code == 200 ]]; }
     assert_equal "$code" 200
     [[ $(header X-Pygmy-Stale-Ms) -gt 1000 ]]
     assert_lacks "$(header Cache-Status)" '; hit'
-    took=$(header X-Pygmy-Stale-Ms)
     http GET "$frontend/search?topic=traffic"
     assert_equal "$code $(json '.item | length')" "200 $cluster_items"
-    [[ $(header X-Pygmy-Stale-Ms) -gt $took ]]
+    [[ $(header X-Pygmy-Stale-Ms) -gt 1000 ]]
     # On a node's own port, too, when it is allowed; else it says that it can't know.
     http GET "${catalog_of[A]}/lookup?id=${items[1]}"
     assert_equal "$code" 503
     http GET "${catalog_of[A]}/lookup?id=${items[1]}" -H 'X-Pygmy-Allow-Stale: 1'
     assert_equal "$code" 200
-    [[ $(header X-Pygmy-Stale-Ms) -gt $took ]]
+    [[ $(header X-Pygmy-Stale-Ms) -gt 1000 ]]
     cluster start --no-wait etcd-B etcd-C
     wait_until 15 can_buy
     http GET "$frontend/lookup?id=${items[1]}"

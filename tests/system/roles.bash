@@ -9,9 +9,7 @@
 # Chooses the addresses; call it behind store_setup.
 roles_setup() {
     net=127.$((RANDOM % 200 + 20)).$((RANDOM % 250 + 1))
-    export net
-    export push_port=$PYGMY_PORT_CATALOG_B
-    frontend=http://$net.100:$PYGMY_PORT_FRONTEND
+    export net frontend=http://$net.100:$PYGMY_PORT_FRONTEND push_port=$PYGMY_PORT_CATALOG_B
     export PYGMY_FRONTENDS="unix:$PYGMY_RUN_DIR/frontend.sock unix:$store_dir/frontend/run/frontend.sock"
     # Nobody has to join a store on one machine.
     export PYGMY_FRONTEND_NAME=''
@@ -156,6 +154,7 @@ CONF
 }
 
 script_set() { printf '%s\n' "$1" >"$store_dir/script/manner"; }
-script_requests() { wc -l <"$store_dir/script/requests"; }
+# Prints how many requests came that begin so: script_requests "POST /buy"
+script_requests() { grep -cF "$1" "$store_dir/script/requests" || :; }
 # Prints the value of a header of the last request that matches: script_header "GET /lookup" X-Request-Id
 script_header() { grep -F "$1" "$store_dir/script/requests" | tail -n 1 | tr '|' '\n' | sed -n "s/^$2: //p"; }

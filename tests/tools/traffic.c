@@ -155,8 +155,8 @@ int main(int argc, char **argv)
 	settle_begin(&terms);
 	loop_run(&terms, failure_stream);
 	settle_finish();
-	settle_end();
 	bool good = print_report();
+	settle_end();
 	if (acks != NULL)
 		purchases_write(acks);
 	if (timeline != NULL)

@@ -86,7 +86,7 @@ static inline void etcd_server_spawn(struct etcd_server *server, int number)
 	struct etcd_server_member *member = &server->members[number];
 	char data[PATH_BYTES], log[PATH_BYTES];
 	path_in(data, server->folder, member->name);
-	snprintf(log, sizeof log, "%s/%s.log", server->folder, member->name);
+	snprintf(log, sizeof log, "%.63s/%.7s.log", server->folder, member->name);
 	const char *arguments[ETCD_SERVER_ARGUMENTS_MAX] = {
 		"etcd", "--name", member->name, "--data-dir", data, "--listen-client-urls", member->url, "--advertise-client-urls",
 		member->url, "--listen-peer-urls", member->peer_url, "--initial-advertise-peer-urls", member->peer_url,
@@ -179,9 +179,9 @@ static inline void etcd_server_start_with(struct etcd_server *server, int member
 		snprintf(member->name, sizeof member->name, "%c", 'A' + i);
 		snprintf(member->url, sizeof member->url, "%s://%s:%d", scheme, server->address, ETCD_SERVER_CLIENT_PORT + i);
 		snprintf(member->peer_url, sizeof member->peer_url, "%s://%s:%d", scheme, server->address, ETCD_SERVER_PEER_PORT + i);
-		snprintf(part, sizeof part, "%s%s=%s", i > 0 ? "," : "", member->name, member->peer_url);
+		snprintf(part, sizeof part, "%s%.7s=%.63s", i > 0 ? "," : "", member->name, member->peer_url);
 		strncat(server->initial, part, sizeof server->initial - strlen(server->initial) - 1);
-		snprintf(part, sizeof part, "%s%s", i > 0 ? " " : "", member->url);
+		snprintf(part, sizeof part, "%s%.63s", i > 0 ? " " : "", member->url);
 		strncat(server->endpoints, part, sizeof server->endpoints - strlen(server->endpoints) - 1);
 		member->pid = 0;
 	}

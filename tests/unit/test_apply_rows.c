@@ -150,6 +150,19 @@ static void test_a_flipped_bit_of_every_column_is_found(void **state)
 	}
 }
 
+/* Where a constraint meets it first, it is damage, which a replica heals, and no error of the program, at which it would stop. */
+static void test_a_row_that_breaks_a_constraint_is_damage(void **state)
+{
+	struct rows_test *test = *state;
+	struct command buy = buy_of("buy/0/9", 1, 1);
+	flip(test, "UPDATE items SET count = count + 1 WHERE id = 1");
+	assert_int_equal(bare_store_apply(&test->flipped, entry_of(&test->sound.arena, &buy, 1)), PYGMY_STORAGE_CORRUPT);
+	buy = buy_of("buy/0/10", 2, 1);
+	flip(test, "UPDATE orders SET request_key = 'x' WHERE id = 1; UPDATE results SET request_key = 'buy/0/10' WHERE request_key = 'item/0/2'");
+	assert_int_equal(bare_store_apply(&test->flipped, entry_of(&test->sound.arena, &buy, 1)), PYGMY_OK);
+	assert_int_equal(test->flipped.results[0].error, PYGMY_KEY_REUSED);
+}
+
 /* The table above must name every column of the tables that it is about. */
 static void test_no_column_was_forgotten(void **state)
 {
@@ -372,6 +385,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_flipped_bit_of_every_column_is_found),
+		TEST(test_a_row_that_breaks_a_constraint_is_damage),
 		TEST(test_no_column_was_forgotten),
 		cmocka_unit_test(test_every_bit_of_a_row_is_found_by_a_write),
 		cmocka_unit_test(test_every_bit_of_a_row_is_found_by_an_audit),

@@ -263,6 +263,9 @@ static void tells_frontends_what_changed(void **state)
 	char question[128], expected[128];
 	const char *private = "PYGMY_PRIVATE=1";
 	assert_int_equal(ask(fixture, "GET /coherence/changes", NULL, private, NULL), 400);
+	assert_int_equal(ask(fixture, "GET /coherence/changes?since=0", NULL, NULL, NULL), 404);
+	assert_int_equal(ask(fixture, "GET /coherence/changes?since=0", NULL, AS_ADMIN, NULL), 404);
+	assert_int_equal(ask(fixture, "GET /coherence/changes?since=0", NULL, AS_PEER, NULL), 200);
 	assert_int_equal(ask(fixture, "GET /coherence/changes?since=x", NULL, private, NULL), 400);
 	assert_int_equal(ask(fixture, "GET /coherence/changes?since=0&log=", NULL, private, NULL), 200);
 	assert_true(has_header(fixture, "Content-Type: text/plain; charset=utf-8"));

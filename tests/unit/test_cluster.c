@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "db/follower.h"
+
 static struct cluster_frame frame;
 
 static int teardown(void **state)
@@ -229,6 +231,22 @@ static void test_reads_go_on_and_say_how_old_they_are(void **state)
 	reader_end(reader);
 }
 
+/* It ends all the same, and soon; the limit leaves a slow machine several times that. */
+static void test_a_node_ends_while_etcd_hangs(void **state)
+{
+	(void)state;
+	cluster_start(&frame, 1, 1);
+	cluster_init_log(&frame);
+	cluster_open_all(&frame);
+	etcd_server_freeze(&frame.server, 0);
+	assert_true(WAIT_FOR(replica_ready(frame.nodes[0].replica, NULL) == PYGMY_NO_QUORUM, CLUSTER_LONG_MS));
+	int64_t began_ms = test_now_ms();
+	cluster_node_close(&frame.nodes[0]);
+	printf("# ended in %lld ms\n", (long long)(test_now_ms() - began_ms));
+	assert_in_range(test_now_ms() - began_ms, 0, 5 * FOLLOWER_STOP_MS);
+	etcd_server_thaw(&frame.server, 0);
+}
+
 int main(void)
 {
 	diagnostics_init("test", DIAGNOSTICS_INFO);
@@ -242,6 +260,7 @@ int main(void)
 		TEST(test_a_damaged_database_heals),
 		TEST(test_another_log_is_not_followed),
 		TEST(test_reads_go_on_and_say_how_old_they_are),
+		TEST(test_a_node_ends_while_etcd_hangs),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

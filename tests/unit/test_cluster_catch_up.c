@@ -143,6 +143,25 @@ static void test_a_replica_that_differs_is_rebuilt(void **state)
 	cluster_assert_same(&frame.nodes[0], node);
 }
 
+/* A flipped bit that makes the books wrong: then the next write to the row breaks a constraint. */
+static void test_a_database_that_refuses_an_entry_is_rebuilt(void **state)
+{
+	(void)state;
+	cluster_start(&frame, 1, 3);
+	cluster_init_log(&frame);
+	cluster_node_serve_snapshots(&frame.nodes[0]);
+	cluster_open_all(&frame);
+	struct cluster_node *node = &frame.nodes[2];
+	struct database database;
+	assert_int_equal(database_open(&database, node->db_path, DATABASE_WRITE), PYGMY_OK);
+	sql_run(&database, "PRAGMA ignore_check_constraints = ON; UPDATE items SET supplied = supplied + 4096 WHERE id = 1");
+	database_close(&database);
+	cluster_do(&frame.nodes[0], buy_of("buy/0/a", 1, 1));
+	assert_int_equal(cluster_stock(node, 1), CLUSTER_STOCK - 1);
+	cluster_node_await(node);
+	cluster_assert_same(&frame.nodes[0], node);
+}
+
 int main(void)
 {
 	diagnostics_init("test", DIAGNOSTICS_INFO);
@@ -152,6 +171,7 @@ int main(void)
 		TEST(test_who_is_behind_the_compaction_loads_a_snapshot),
 		TEST(test_without_a_peer_it_waits_for_one),
 		TEST(test_a_replica_that_differs_is_rebuilt),
+		TEST(test_a_database_that_refuses_an_entry_is_rebuilt),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

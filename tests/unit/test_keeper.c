@@ -183,7 +183,7 @@ static void publishes_what_changed(void **state)
 	assert_int_equal(world.puts, puts);
 	a->durable = 1;
 	write_entries(1);
-	run_for(KEEPER_PUT_MS + KEEPER_PULSE_MS, NULL);
+	run_for(2 * KEEPER_PULSE_MS, NULL);
 	assert_int_equal(record_of("A").applied, 2);
 	assert_int_equal(record_of("A").durable, 1);
 }

@@ -56,6 +56,42 @@ static void a_flipped_bit_is_found_in_time(void **state)
 	}
 }
 
+/* Rebuilt in no time: nobody sees it do so. */
+static void heal_who_is_told_to(void)
+{
+	apply_all();
+	for (int i = 0; i < node_count; i++) {
+		struct node *node = &nodes[i];
+		if (node->rebuilds == 0)
+			continue;
+		assert_true(node->flipped_at != 0);
+		node->rebuilds = 0;
+		node->flipped_at = 0;
+		node_state_set_phase(node->keeper.state, NODE_CATCHING_UP);
+		node_applies(node, world.log.version);
+	}
+}
+
+/* Whoever is right is never told to rebuild itself, also when two others differ from it: one was healed a moment ago, one is wrong now. */
+static void only_who_is_wrong_is_rebuilt(void **state)
+{
+	(void)state;
+	uint64_t seed = test_seed("only_who_is_wrong_is_rebuilt");
+	start(3);
+	for (int i = 0; i < 300; i++) {
+		struct node *node = &nodes[test_random_in(&seed, 0, 2)];
+		flip(node, (uint8_t)test_random_in(&seed, 1, 255));
+		int64_t limit_ms = now_ms + 10000;
+		while (node->flipped_at != 0 && now_ms < limit_ms) {
+			run_for(1, heal_who_is_told_to);
+			if (test_random_in(&seed, 0, 400) == 0)
+				write_entries(1);
+		}
+		assert_int_equal(node->flipped_at, 0);
+		run_for(test_random_in(&seed, 0, 600), heal_who_is_told_to);
+	}
+}
+
 static enum node_phase forbidden;
 static bool forbidden_seen;
 
@@ -204,6 +240,7 @@ int main(void)
 	diagnostics_init("test", DIAGNOSTICS_ERROR + 1);
 	const struct CMUnitTest tests[] = {
 		frame_test(a_flipped_bit_is_found_in_time),
+		frame_test(only_who_is_wrong_is_rebuilt),
 		frame_test(the_right_ones_stay),
 		frame_test(one_against_one_both_step_out),
 		frame_test(a_third_one_that_comes_decides),

@@ -6,7 +6,8 @@
 static struct member example(void)
 {
 	struct member member = { .name = "A", .phase = NODE_READY, .applied = 12345678901234, .durable = 12345678901000,
-		.since_ms = 1769860800123, .version = "0.1.0", .catalog_url = "http://127.0.1.1:8011" };
+		.since_ms = 1769860800123, .version = "0.1.0", .catalog_url = "http://127.0.1.1:8011", .era = 3,
+		.agreements = { { "B", 12345678901200 }, { "C", 0 } }, .agreement_count = 2 };
 	for (size_t i = 0; i < CHAIN_BYTES; i++)
 		member.chain[i] = (uint8_t)(i * 7 + 3);
 	return member;
@@ -19,6 +20,12 @@ static void assert_same(const struct member *a, const struct member *b)
 	assert_int_equal(a->applied, b->applied);
 	assert_int_equal(a->durable, b->durable);
 	assert_int_equal(a->since_ms, b->since_ms);
+	assert_int_equal(a->era, b->era);
+	assert_int_equal(a->agreement_count, b->agreement_count);
+	for (size_t i = 0; i < a->agreement_count; i++) {
+		assert_string_equal(a->agreements[i].name, b->agreements[i].name);
+		assert_int_equal(a->agreements[i].index, b->agreements[i].index);
+	}
 	assert_string_equal(a->version, b->version);
 	assert_string_equal(a->catalog_url, b->catalog_url);
 	assert_memory_equal(a->chain, b->chain, CHAIN_BYTES);
@@ -45,7 +52,15 @@ static void the_largest_fits(void **state)
 	struct member member = example(), read;
 	member.applied = member.durable = INT64_MAX;
 	member.since_ms = INT64_MAX;
+	member.era = INT64_MAX;
 	memset(member.name, 'n', NODE_NAME_MAX_BYTES);
+	for (member.agreement_count = 0; member.agreement_count < MEMBERS_MAX; member.agreement_count++) {
+		struct member_agreement *agreement = &member.agreements[member.agreement_count];
+		memset(agreement->name, 'm', NODE_NAME_MAX_BYTES);
+		agreement->name[0] = (char)('A' + member.agreement_count % 26);
+		agreement->name[1] = (char)('A' + member.agreement_count / 26);
+		agreement->index = INT64_MAX;
+	}
 	memset(member.version, '9', sizeof member.version - 1);
 	snprintf(member.catalog_url, sizeof member.catalog_url, "https://%0*d:65535", NODE_URL_MAX_BYTES - 14, 7);
 	assert_int_equal(strlen(member.catalog_url), NODE_URL_MAX_BYTES);
@@ -122,6 +137,14 @@ static void anything_else_is_refused(void **state)
 	assert_false(is_member_with("http://127.0.1.1:8011", "ftp://127.0.1.1:8011"));
 	assert_false(is_member_with("{", "{\"more\":1,"));
 	assert_false(is_member_with("\"since_ms\"", "\"since\""));
+	assert_false(is_member_with("\"era\":3", "\"era\":-3"));
+	assert_false(is_member_with("{\"B\":12345678901200,\"C\":0}", "[]"));
+	assert_false(is_member_with("\"B\":12345678901200", "\"B\":-1"));
+	assert_false(is_member_with("\"B\":12345678901200", "\"B\":\"1\""));
+	assert_false(is_member_with("\"B\":12345678901200", "\"B!\":1"));
+	assert_false(is_member_with("\"B\":12345678901200", "\"ABCDEFGHIJKLMNOPQ\":1"));
+	assert_false(is_member_with("\"B\":12345678901200", "\"C\":1"));
+	assert_true(is_member_with("\"B\":12345678901200,\"C\":0", ""));
 	assert_false(is_member_with("{", "{\"name\":\"B\","));
 	assert_false(is_member_with("}", "} x"));
 	assert_false(member_parse(SLICE_LITERAL(""), &member));

@@ -341,7 +341,9 @@ static void test_contents(void **state)
 		{ "UPDATE changes SET revision = 100000 WHERE ring = 1", "changes" },
 		{ "UPDATE changes SET ring = 4000 WHERE ring = 1", "changes" },
 		{ "DELETE FROM changes", "chain" },
-		{ "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 33) INSERT INTO members SELECT 'm' || i, 'u', 'u', 1 FROM n",
+		{ "INSERT INTO members (name, catalog_url, order_url, since) VALUES ('A', 'u', 'u', 100000)", "member" },
+		{ "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 33) "
+		  "INSERT INTO members (name, catalog_url, order_url, since) SELECT 'm' || i, 'u', 'u', 1 FROM n",
 		  "members" },
 		{ "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9) INSERT INTO frontends SELECT 'f' || i, 'u', 0, 1 FROM n",
 		  "frontends" },

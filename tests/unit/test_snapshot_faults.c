@@ -219,7 +219,9 @@ static void test_restoring(void **state)
 	/* The backup is as it was. */
 	struct snapshot_info info;
 	assert_int_equal(snapshot_check(test->backup, &info, NULL), PYGMY_OK);
-	assert_string_equal(info.log_id, replica_log_id(test->replica));
+	char log_id[LOG_ID_TEXT_LEN + 1];
+	replica_log_id(test->replica, log_id);
+	assert_string_equal(info.log_id, log_id);
 }
 
 int main(void)

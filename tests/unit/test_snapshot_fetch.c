@@ -173,6 +173,8 @@ static void test_a_whole_one(void **state)
 	assert_int_equal(fetch(test, (struct script){ .head = GOOD_HEAD, .body_bytes = BODY_BYTES }), PYGMY_OK);
 	assert_non_null(strstr(test->peer.request, "GET /snapshot HTTP/1.1\r\n"));
 	assert_non_null(strstr(test->peer.request, "\r\nAuthorization: Bearer 0123456789abcdef\r\n"));
+	/* A peer that lacks the newest is better than none: the log is followed from there. */
+	assert_non_null(strstr(test->peer.request, "\r\nX-Pygmy-Allow-Stale: 1\r\n"));
 	assert_int_equal(stat(test->path, &status), 0);
 	assert_int_equal(status.st_mode & 0777, 0600);
 	assert_int_equal(status.st_size, BODY_BYTES);
@@ -240,7 +242,7 @@ static void test_a_refusal_is_told(void **state)
 {
 	struct fetch_test *test = *state;
 	struct peer *peer = &test->peer;
-	struct snapshot_source source = { .url = peer->url, .token = "x" };
+	struct snapshot_source source = { .url = peer->url, .token = "x", .complete = true };
 	char why[SNAPSHOT_WHY_BYTES];
 	long status;
 	FILE *file = tmpfile();
@@ -254,6 +256,7 @@ static void test_a_refusal_is_told(void **state)
 	assert_int_equal(error, PYGMY_NOT_READY);
 	assert_int_equal(status, 503);
 	assert_string_equal(why, "it answered 503: not now, later on");
+	assert_non_null(strstr(peer->request, "\r\nX-Pygmy-Consistency: strict\r\n"));
 }
 
 static void test_nobody_there(void **state)

@@ -56,6 +56,18 @@ static void gives_a_file(void **state)
 	assert_int_equal(ask(&fixture, "GET /snapshot", NULL, AS_ADMIN, NULL), 200);
 }
 
+static void keeps_the_terms_of_a_read(void **state)
+{
+	(void)state;
+	assert_int_equal(ask(&fixture, "GET /snapshot", NULL, AS_PEER, "HTTP_X_PYGMY_CONSISTENCY=strict"), 200);
+	assert_int_equal(ask(&fixture, "GET /snapshot", NULL, AS_PEER, "HTTP_X_PYGMY_ALLOW_STALE=1"), 200);
+	assert_int_equal(ask(&fixture, "GET /snapshot", NULL, AS_PEER, "HTTP_X_PYGMY_MIN_REVISION=1"), 200);
+	assert_int_equal(ask(&fixture, "GET /snapshot", NULL, AS_PEER, "HTTP_X_PYGMY_MIN_REVISION=1000000"), 503);
+	assert_non_null(strstr(fixture.body, "behind"));
+	assert_null(strstr(fixture.answer, "X-Accel-Redirect"));
+	assert_int_equal(ask(&fixture, "GET /snapshot", NULL, AS_PEER, "HTTP_X_PYGMY_CONSISTENCY=loose"), 400);
+}
+
 static void refuses_others(void **state)
 {
 	(void)state;
@@ -103,7 +115,7 @@ static void order_workers_have_none(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(gives_a_file), TEST(refuses_others), TEST(says_when_it_can_not), TEST(order_workers_have_none),
+		TEST(gives_a_file), TEST(keeps_the_terms_of_a_read), TEST(refuses_others), TEST(says_when_it_can_not), TEST(order_workers_have_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #define PYGMY_TESTS_TOOL_H
 
 #include <curl/curl.h>
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,6 +43,9 @@ int64_t tool_random_below(struct tool_chance *chance, int64_t bound);
 
 /* The seed that was given, or (0) one from the clock. */
 uint64_t tool_seed(int64_t given);
+
+/* Counts one more of that name in a JSON object. */
+void tool_count(json_t *counters, const char *name);
 
 /* One answer, filled by libcurl; used again for the next one. */
 struct answer {

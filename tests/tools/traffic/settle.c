@@ -23,6 +23,7 @@ static struct {
 	int64_t under_way;
 	int64_t next_to_verify;                 /* -1: it is not time yet */
 	int64_t asked_again, failed_tries;
+	json_t *failures;                       /* how many of each */
 } settle;
 
 void settle_begin(const struct traffic_terms *terms)
@@ -32,6 +33,7 @@ void settle_begin(const struct traffic_terms *terms)
 	settle.clients = calloc((size_t)terms->again_connections, sizeof *settle.clients);
 	settle.tries = calloc((size_t)terms->again_connections, sizeof *settle.tries);
 	settle.next_to_verify = -1;
+	settle.failures = json_object();
 	if (settle.multi == NULL || settle.clients == NULL || settle.tries == NULL)
 		tool_fail("no memory");
 	for (int64_t i = 0; i < terms->again_connections; i++)
@@ -46,6 +48,7 @@ void settle_end(void)
 		client_close(&settle.clients[i]);
 	}
 	curl_multi_cleanup(settle.multi);
+	json_decref(settle.failures);
 	free(settle.clients);
 	free(settle.tries);
 	free(settle.queue);
@@ -108,12 +111,15 @@ static void ask(struct traffic_client *client, const struct waiting *waiting)
 
 static void take_answer(struct traffic_client *client)
 {
+	char outcome[64];
 	settle.under_way--;
 	if (answer_is_definite(&client->answer)) {
 		purchases_answer(client->purchase, &client->answer);
 		return;
 	}
 	settle.failed_tries++;
+	answer_outcome(&client->answer, outcome, sizeof outcome);
+	tool_count(settle.failures, outcome);
 	put(client->purchase, settle.tries[client - settle.clients] + 1);
 }
 
@@ -158,5 +164,6 @@ void settle_finish(void)
 
 json_t *settle_report(void)
 {
-	return json_pack("{s:I,s:I}", "requests", (json_int_t)settle.asked_again, "failed_tries", (json_int_t)settle.failed_tries);
+	return json_pack("{s:I,s:I,s:O}", "requests", (json_int_t)settle.asked_again, "failed_tries", (json_int_t)settle.failed_tries,
+		"failures", settle.failures);
 }

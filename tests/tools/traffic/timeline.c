@@ -76,11 +76,6 @@ static void tally_add(struct tally *tally, bool failed, int64_t took_us)
 	tally->slowest_us = took_us > tally->slowest_us ? took_us : tally->slowest_us;
 }
 
-static void count(json_t *counters, const char *name)
-{
-	json_object_set_new(counters, name, json_integer(json_integer_value(json_object_get(counters, name)) + 1));
-}
-
 static void end_stall(enum traffic_kind kind, int64_t time_us)
 {
 	int64_t stall_us = time_us - timeline.last_good_us[kind];
@@ -97,7 +92,7 @@ void timeline_add(const struct sight *sight)
 	enum traffic_kind kind = sight->kind;
 	tally_add(&timeline.all[kind], sight->failed, took_us);
 	tally_add(&bin_at(sight->ended_us)->of[kind], sight->failed, took_us);
-	count(sight->failed ? timeline.failures[kind] : timeline.outcomes[kind], sight->outcome);
+	tool_count(sight->failed ? timeline.failures[kind] : timeline.outcomes[kind], sight->outcome);
 	timeline.latencies[kind][latency < LATENCY_BINS ? latency : LATENCY_BINS - 1]++;
 	if (sight->stale_ms >= 0) {
 		timeline.stale[kind]++;
