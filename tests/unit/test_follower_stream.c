@@ -103,7 +103,10 @@ static struct etcd_event event_of(size_t number)
 	return (struct etcd_event){ .position = value->position, .value = value->bytes };
 }
 
-/* What never was in the log. */
+/*
+ * What never was in the log, and can't have been. (A true value with a revision that would be possible too is no fault of a stream: nobody
+ * could tell it from the truth.)
+ */
 static struct etcd_event invention(size_t number)
 {
 	struct etcd_event event = event_of(number);
@@ -112,13 +115,13 @@ static struct etcd_event invention(size_t number)
 		event.position.version += (uint64_t)test_random_in(&source.seed, 1, 5);
 		break;
 	case 1:
-		event.position.mod_revision -= 1;
+		event.position.mod_revision = event.position.create_revision - 1;
 		break;
 	case 2:
 		event.position.version = 0;
 		break;
 	default:
-		event.position.mod_revision += 1;
+		event.position.mod_revision = event.position.create_revision;
 		break;
 	}
 	return event;
