@@ -102,10 +102,10 @@ restore: ## put a backup in the place of the store's data (make restore BACKUP=F
 reset: ## stop the store and delete its data
 	@client/store.sh reset
 
-cluster: ## the same as a cluster of NODES=3 replicas (up to 9) with etcd and a frontend
+cluster: ## the same as a cluster of NODES=3 replicas (up to 9) with etcd and FRONTENDS=1 (up to 8)
 	@client/deps.sh cluster
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
-	@client/cluster.sh start $(if $(NODES),--nodes '$(NODES)')
+	@client/cluster.sh start $(if $(NODES),--nodes '$(NODES)') $(if $(FRONTENDS),--frontends '$(FRONTENDS)')
 	@client/cluster/demo.sh
 
 cluster-stop: ## stop the cluster; its data stays

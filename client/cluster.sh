@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Starts, stops and shows a cluster on this machine: nodes with an address, a database, workers and a member of etcd each, and a
-# frontend in front of them. It belongs to this clone.
+# Starts, stops and shows a cluster on this machine: nodes with an address, a database, workers and a member of etcd each, and
+# frontends in front of them. It belongs to this clone.
 #
-#   client/cluster.sh start [--nodes N]   make it (3 nodes) and start it; one that runs is checked and, where a part is dead, repaired
+#   client/cluster.sh start [--nodes N] [--frontends N]   make it (3 nodes, 1 frontend) and start it; one that runs is checked and, where a
+#                                         part is dead, repaired; with another number of frontends it gets that many
 #   client/cluster.sh stop                end it gracefully; its data stays
 #   client/cluster.sh status [--json]     what runs, where, since when, with how much memory
-#   client/cluster.sh start|stop|kill NAME...   one process, or all of a node: catalog-A, order-B, nginx-A, etcd-C, node-B, frontend;
+#   client/cluster.sh start|stop|kill NAME...   one process, or all of a node: catalog-A, order-B, nginx-A, etcd-C, node-B, frontend,
+#                                         frontend-2;
 #                                         start returns when it is ready (with --no-wait at once), kill is kill -9
 #   client/cluster.sh pids NAME...        the pids of all its processes
 #   client/cluster.sh add NODE            a further replica, for example D: it loads a snapshot by itself
@@ -226,8 +228,8 @@ cluster_delete() {
 # Sets `machine` and `processes` (none: all of it) for the name of a process or of a node.
 find_part() {
     machine='' processes=()
-    if [[ $1 == frontend ]]; then
-        machine=frontend
+    if [[ " $cluster_frontends " == *" $1 "* ]]; then
+        machine=$1
     elif [[ $1 =~ ^node-([A-Z])$ ]] && cluster_has_node "${BASH_REMATCH[1]}"; then
         machine=${BASH_REMATCH[1]}
     elif [[ $1 =~ ^(catalog|order|nginx)-([A-Z])$ ]] && cluster_has_node "${BASH_REMATCH[2]}"; then
@@ -235,7 +237,7 @@ find_part() {
     elif [[ $1 =~ ^etcd-([A-Z])$ ]] && cluster_has_etcd "${BASH_REMATCH[1]}"; then
         machine=${BASH_REMATCH[1]} processes=("$1")
     else
-        fail "$exit_usage" "this cluster has no '$1'; there are: frontend," \
+        fail "$exit_usage" "this cluster has no '$1'; there are: ${cluster_frontends// /, }," \
             "$(printf 'node-%s ' $PYGMY_CLUSTER_NODES)and catalog-, order-, nginx- and etcd- of each"
     fi
 }
@@ -273,8 +275,12 @@ print_pids() {
 
 # ---- replicas ------------------------------------------------------------------------------------
 
-# The frontend takes on who is in the cluster now.
-frontend_reload() { machine_record && machine_reload frontend; }
+# The frontends take on who is in the cluster now.
+frontend_reload() { machine_record && machine_reload "$1"; }
+frontends_reload() {
+    local name
+    for name in $cluster_frontends; do in_machine "$name" frontend_reload "$name" || return; done
+}
 
 add_node() {
     [[ $# -eq 1 && $1 =~ ^[A-Z]$ ]] || fail "$exit_usage" "add takes the name of a new node, a letter: $cluster_script add D"
@@ -292,7 +298,7 @@ add_node() {
 # The node's processes first: they load a snapshot, and serve once they are members. The frontend asks it when it can answer.
 cluster_join() {
     cluster_make_folders '' && cluster_member add "$1" && in_machine "$1" machine_start >/dev/null &&
-        cluster_wait '*' "$cluster_ready_wait_ms" "$1" && in_machine frontend frontend_reload
+        cluster_wait '*' "$cluster_ready_wait_ms" "$1" && frontends_reload
 }
 
 remove_node() {
@@ -315,7 +321,7 @@ cluster_leave() {
     local node=$1 all=$PYGMY_CLUSTER_NODES
     PYGMY_CLUSTER_NODES=$(cluster_nodes_without "$node")
     cluster_derive
-    in_machine frontend frontend_reload && cluster_member remove "$node" || return
+    frontends_reload && cluster_member remove "$node" || return
     PYGMY_CLUSTER_NODES=$all
     in_machine "$node" machine_stop "catalog-$node" "order-$node" "nginx-$node" || return
     PYGMY_CLUSTER_NODES=$(cluster_nodes_without "$node")
@@ -372,17 +378,18 @@ show_settings() {
 }
 
 main() {
-    local action=${1:-} nodes=
+    local action=${1:-} nodes='' frontends=''
     if [[ $# -gt 0 ]]; then shift; fi
     export PATH="$PATH:/usr/sbin:/sbin"
     : "${PYGMY_BUILD:=.build/release}" "${PYGMY_USER:=pygmy}"
     : "${PYGMY_CLIENT_ENV:=$clone/.build/release/etc/pygmy.env}"
     case $action in -h | --help | help) usage && exit 0 ;; esac
-    if [[ $action == start && ${1:-} == --nodes ]]; then
-        nodes=${2:-} && shift $(($# < 2 ? $# : 2))
-        [[ $nodes =~ ^[1-9]$ ]] || fail "$exit_usage" "--nodes takes a number from 1 to $cluster_nodes_max"
-    fi
-    cluster_load "$nodes"
+    while [[ $action == start && ${1:-} =~ ^--(nodes|frontends)$ ]]; do
+        [[ ${2:-} =~ ^[1-9]$ ]] || fail "$exit_usage" "$1 takes a number from 1 to 9"
+        if [[ $1 == --nodes ]]; then nodes=$2; else frontends=$2; fi
+        shift 2
+    done
+    cluster_load "$nodes" "$frontends"
     umask 077
     case $action in
         env | reset) [[ $# -eq 0 ]] || fail "$exit_usage" "$action takes no further words" ;;

@@ -94,6 +94,12 @@ static enum pygmy_error carry_out(struct apply *apply, const struct command *com
 		return apply_member_remove(apply, &command->member_remove, result);
 	case COMMAND_AUDIT:
 		return apply_audit(apply, &command->audit);
+	case COMMAND_FRONTEND_JOIN:
+		return apply_frontend_join(apply, &command->frontend_join, result);
+	case COMMAND_FRONTEND_FENCE:
+		return apply_frontend_fence(apply, &command->frontend_fence, result);
+	case COMMAND_FRONTEND_LEAVE:
+		return apply_frontend_leave(apply, &command->frontend_leave, result);
 	}
 	return PYGMY_INTERNAL;
 }

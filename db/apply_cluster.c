@@ -103,5 +103,7 @@ enum pygmy_error apply_audit(struct apply *apply, const struct audit_command *au
 		error = audit_table(apply, STATEMENT_AUDIT_ORDERS, audit->rows, &apply->next.audit_order);
 	if (error == PYGMY_OK)
 		error = hash_rows(apply, apply_statement(apply, STATEMENT_AUDIT_MEMBERS), &count, &last);
+	if (error == PYGMY_OK)
+		error = hash_rows(apply, apply_statement(apply, STATEMENT_AUDIT_FRONTENDS), &count, &last);
 	return error;
 }

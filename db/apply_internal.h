@@ -44,6 +44,13 @@
 	X(AUDIT_ITEMS, "SELECT * FROM items WHERE id > ?1 ORDER BY id LIMIT ?2") \
 	X(AUDIT_ORDERS, "SELECT * FROM orders WHERE id > ?1 ORDER BY id LIMIT ?2") \
 	X(AUDIT_MEMBERS, "SELECT * FROM members ORDER BY name") \
+	X(AUDIT_FRONTENDS, "SELECT * FROM frontends ORDER BY name") \
+	X(COUNT_FRONTENDS, "SELECT count(*) FROM frontends") \
+	X(FIND_FRONTEND, "SELECT url = ?2, fenced, since FROM frontends WHERE name = ?1") \
+	X(PUT_FRONTEND, "INSERT INTO frontends (name, url, fenced, since) VALUES (?1, ?2, 0, ?3) ON CONFLICT (name) DO UPDATE SET" \
+			" fenced = 0, since = excluded.since") \
+	X(FENCE_FRONTEND, "UPDATE frontends SET fenced = 1, since = ?2 WHERE name = ?1") \
+	X(REMOVE_FRONTEND, "DELETE FROM frontends WHERE name = ?1") \
 	X(WRITE_CHANGES, "INSERT INTO changes (ring, revision, slots, chain, mod_revision, log_bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6)" \
 			 " ON CONFLICT (ring) DO UPDATE SET revision = excluded.revision, slots = excluded.slots," \
 			 " chain = excluded.chain, mod_revision = excluded.mod_revision, log_bytes = excluded.log_bytes")
@@ -110,6 +117,11 @@ void apply_genesis(const struct apply *apply, const struct genesis_command *gene
 enum pygmy_error apply_member_set(struct apply *apply, const struct member_set_command *member_set, struct result *result);
 enum pygmy_error apply_member_remove(struct apply *apply, const struct member_remove_command *member_remove, struct result *result);
 enum pygmy_error apply_audit(struct apply *apply, const struct audit_command *audit);
+
+/* apply_frontend.c */
+enum pygmy_error apply_frontend_join(struct apply *apply, const struct frontend_join_command *join, struct result *result);
+enum pygmy_error apply_frontend_fence(struct apply *apply, const struct frontend_fence_command *fence, struct result *result);
+enum pygmy_error apply_frontend_leave(struct apply *apply, const struct frontend_leave_command *leave, struct result *result);
 
 /* apply_rows.c */
 void rows_attach(struct apply *apply);

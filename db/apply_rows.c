@@ -14,7 +14,7 @@
 
 #include "db/codec.h"
 
-static const char *const covered_tables[] = { "items", "orders", "results", "slots", "members" };
+static const char *const covered_tables[] = { "items", "orders", "results", "slots", "members", "frontends" };
 
 enum cell_tag { CELL_NULL = 0, CELL_INTEGER, CELL_FLOAT, CELL_TEXT, CELL_BLOB };
 

@@ -11,7 +11,7 @@
 
 #include "db/limits.h"
 
-static const char *const kind_names[] = { "push", "delta", "reset" };
+static const char *const kind_names[] = { "push", "delta", "reset", "fenced" };
 
 #define KIND_COUNT (sizeof kind_names / sizeof kind_names[0])
 #define MAGIC "pygmy-changes 1 "
@@ -153,7 +153,7 @@ bool changes_parse(struct slice text, struct changes_head *head, changes_visit v
 
 	if (text.len == 0 || text.len > CHANGES_TEXT_MAX_BYTES || !take_head(&in, head))
 		return false;
-	if (!take_lines(in, head->position, NULL, NULL))
+	if (!take_lines(in, head->position, NULL, NULL) || (head->kind == CHANGES_FENCED && in.at < in.end))
 		return false;
 	return visit == NULL || take_lines(in, head->position, visit, context);
 }

@@ -2,13 +2,14 @@
  * changes: the text in which workers tell frontends which slots changed (push), and in which they answer
  * a frontend's "what changed since P?" (lease).
  *
- *     pygmy-changes 1 <log id: 16 lowercase hex digits> <push|delta|reset> <position>\n
+ *     pygmy-changes 1 <log id: 16 lowercase hex digits> <push|delta|reset|fenced> <position>\n
  *     <revision> <slot> <slot> ...\n            zero or more lines, 1 to CHANGES_LINE_SLOTS_MAX slots each
  *
  * push:  these slots changed at these revisions; position is the last one of them.
  * delta: every change in (since, position] is in it.
  * reset: `since` was unknown, too old or of another log: whoever asked must treat everything up to position
  *        as changed (raise its floor to it).
+ * fenced: whoever asked does not count (any more): it gets no lease, and has to join first. It has no lines.
  * Numbers are decimal without sign or leading zeros, separated by one space; the text ends with a newline and is at
  * most CHANGES_TEXT_MAX_BYTES long. Anything else is refused whole, and nothing of it is used: it is checked
  * completely before the first slot is handed out.
@@ -20,7 +21,7 @@
 
 #include "db/slice.h"
 
-enum changes_kind { CHANGES_PUSH, CHANGES_DELTA, CHANGES_RESET };
+enum changes_kind { CHANGES_PUSH, CHANGES_DELTA, CHANGES_RESET, CHANGES_FENCED };
 
 #define LOG_ID_HEX_LEN 16
 

@@ -92,6 +92,17 @@ static void put_payload(struct codec_writer *writer, const struct command *comma
 	case COMMAND_AUDIT:
 		codec_put_int(writer, command->audit.rows);
 		return;
+	case COMMAND_FRONTEND_JOIN:
+		codec_put_text(writer, command->frontend_join.name);
+		codec_put_text(writer, command->frontend_join.url);
+		return;
+	case COMMAND_FRONTEND_FENCE:
+		codec_put_text(writer, command->frontend_fence.name);
+		codec_put_uint(writer, command->frontend_fence.since);
+		return;
+	case COMMAND_FRONTEND_LEAVE:
+		codec_put_text(writer, command->frontend_leave.name);
+		return;
 	}
 	writer->ok = false;
 }
@@ -282,6 +293,17 @@ static bool get_payload(struct codec_reader *reader, struct arena *arena, struct
 	case COMMAND_AUDIT:
 		command->audit.rows = codec_get_range(reader, 1, AUDIT_ROWS_MAX);
 		return true;
+	case COMMAND_FRONTEND_JOIN:
+		command->frontend_join.name = get_printable(reader, NODE_NAME_MAX_BYTES);
+		command->frontend_join.url = get_printable(reader, NODE_URL_MAX_BYTES);
+		return true;
+	case COMMAND_FRONTEND_FENCE:
+		command->frontend_fence.name = get_printable(reader, NODE_NAME_MAX_BYTES);
+		command->frontend_fence.since = codec_get_uint(reader);
+		return true;
+	case COMMAND_FRONTEND_LEAVE:
+		command->frontend_leave.name = get_printable(reader, NODE_NAME_MAX_BYTES);
+		return true;
 	}
 	return true;
 }
@@ -302,7 +324,7 @@ enum command_decode_error command_decode(struct slice *bytes, struct arena *aren
 	uint64_t type = codec_get_uint(&reader);
 	if (!reader.ok || type == 0)
 		return COMMAND_MALFORMED;
-	if (type > COMMAND_AUDIT)
+	if (type > COMMAND_FRONTEND_LEAVE)
 		return COMMAND_UNKNOWN;
 	*out = (struct command){ .type = (enum command_type)type };
 	out->request_key = get_utf8(&reader, SCOPED_KEY_MAX_BYTES);

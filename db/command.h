@@ -17,6 +17,9 @@
  *     GENESIS      base_index, chain text (32 bytes): the first entry of a log; it continues that position (0 and zeros: a new store)
  *     MEMBER_SET   name text, catalog_url text, order_url text: a replica joins the cluster, or moves
  *     MEMBER_REMOVE  name text
+ *     FRONTEND_JOIN   name text, url text: a frontend counts from now on (again): every write waits for it
+ *     FRONTEND_FENCE  name text, since: it does not count any more, if it is the one that joined as since
+ *     FRONTEND_LEAVE  name text: it is forgotten
  *     AUDIT        rows: every replica hashes the next so many rows of items and of orders into its chain hash
  *     IMPORT       flags (1 first catalogue, 2 its last part), number of items, then each: id, title, topic, cost_minor, count
  * The payload hash is BLAKE2b-128 over type and payload. The decoder checks every limit again: a log entry comes from outside.
@@ -38,7 +41,10 @@ enum command_type {
 	COMMAND_GENESIS = 6,
 	COMMAND_MEMBER_SET = 7,
 	COMMAND_MEMBER_REMOVE = 8,
-	COMMAND_AUDIT = 9
+	COMMAND_AUDIT = 9,
+	COMMAND_FRONTEND_JOIN = 10,
+	COMMAND_FRONTEND_FENCE = 11,
+	COMMAND_FRONTEND_LEAVE = 12
 };
 
 struct buy_command {
@@ -88,6 +94,19 @@ struct audit_command {
 	int64_t rows;                 /* 1 to AUDIT_ROWS_MAX */
 };
 
+struct frontend_join_command {
+	struct slice name, url;       /* url: where it takes pushes */
+};
+
+struct frontend_fence_command {
+	struct slice name;
+	uint64_t since;               /* index of its join */
+};
+
+struct frontend_leave_command {
+	struct slice name;
+};
+
 #define PAYLOAD_HASH_BYTES 16
 
 struct command {
@@ -106,6 +125,9 @@ struct command {
 		struct member_set_command member_set;
 		struct member_remove_command member_remove;
 		struct audit_command audit;
+		struct frontend_join_command frontend_join;
+		struct frontend_fence_command frontend_fence;
+		struct frontend_leave_command frontend_leave;
 	};
 };
 

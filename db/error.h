@@ -27,6 +27,11 @@
 	X(19, MEMBER_NOT_FOUND, "member_not_found", 404, "The cluster has no member with this name.") \
 	X(20, MEMBERS_EXHAUSTED, "members_exhausted", 409, "The cluster has as many members as it can have.") \
 	X(21, LAST_MEMBER, "last_member", 409, "The last member can not be removed.") \
+	X(22, FRONTEND_NOT_FOUND, "frontend_not_found", 404, "No frontend is registered under this name.") \
+	X(23, FRONTENDS_EXHAUSTED, "frontends_exhausted", 409, "The cluster has as many frontends as it can have; one that is gone can be forgotten.") \
+	X(24, FRONTEND_NAME_TAKEN, "frontend_name_taken", 409, "A frontend at another address has this name: forget that one first.") \
+	X(25, FRONTEND_CHANGED, "frontend_changed", 409, "The frontend has joined again, or is fenced already.") \
+	X(26, FRONTEND_NOT_FENCED, "frontend_not_fenced", 409, "The frontend counts: only one that is fenced can be forgotten.") \
 	/* what the worker refuses */ \
 	X(30, MISSING_PARAMETER, "missing_parameter", 400, "A required parameter is missing.") \
 	X(31, EMPTY_PARAMETER, "empty_parameter", 400, "A parameter is empty.") \
@@ -65,7 +70,8 @@
 	X(81, STOPPING, "stopping", 503, "This worker is stopping.") \
 	X(82, NO_QUORUM, "no_quorum", 503, "The majority of the log's servers can't be reached: nothing was changed. Reads go on.") \
 	X(83, LOG_FULL, "log_full", 503, "The log's servers have no space left: nothing was changed. It is being freed.") \
-	X(84, OTHER_LOG, "other_log", 503, "The database belongs to another log.")
+	X(84, OTHER_LOG, "other_log", 503, "The database belongs to another log.") \
+	X(85, FENCE_IS_NEW, "fence_is_new", 503, "The frontend was fenced just now, and may still have a lease: ask again in a moment.")
 
 enum pygmy_error {
 #define X(value, name, code, http, text) PYGMY_##name = (value),

@@ -13,6 +13,7 @@
 #include "db/comparison.h"
 #include "db/compaction.h"
 #include "db/etcd.h"
+#include "db/frontends.h"
 #include "db/keeper.h"
 #include "db/line_log.h"
 #include "db/reader.h"
@@ -74,6 +75,7 @@ struct keeper_pulse {
 	struct configured_member configured[MEMBERS_MAX];
 	size_t configured_count;
 	bool has_configured;
+	struct frontend_list frontends;
 	struct roll roll;
 	struct comparison comparison;
 	int64_t doubt_since_ms, rebuild_at_ms;        /* 0: none */

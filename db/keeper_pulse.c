@@ -51,6 +51,8 @@ static void read_database(struct keeper *keeper, struct member *own)
 		comparison_init(&pulse->comparison);
 	}
 	pulse->has_configured = pulse->applied > 0 && reader_members(reader, pulse->configured, &pulse->configured_count) == PYGMY_OK;
+	/* So that the time of a fence begins on every node, also where nobody writes. If it fails, the next step tries again. */
+	(void)frontends_read(reader, keeper->state, &pulse->frontends);
 	reader_end(reader);
 }
 

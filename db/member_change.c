@@ -76,7 +76,7 @@ static enum pygmy_error change(const struct cluster_config *config, struct slice
 		return PYGMY_INTERNAL;
 	enum etcd_outcome outcome = etcd_log_append(etcd, CLUSTER_LOG_KEY, view->create_revision, entry, deadline_ms - LOOK_MS, &position);
 	if (outcome != ETCD_OK)
-		diagnose_warning("the list of members was not changed: %s (%s)", etcd_outcome_text(outcome), etcd_last_error(etcd));
+		diagnose_warning("the lists of the cluster were not changed: %s (%s)", etcd_outcome_text(outcome), etcd_last_error(etcd));
 	etcd_destroy(etcd);
 	if (outcome != ETCD_OK)
 		return error_of(outcome);

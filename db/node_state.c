@@ -19,7 +19,7 @@
 #include "db/robust_mutex.h"
 #include "db/shared_file.h"
 
-#define KIND "node"                   /* of the file: another one when struct shared changes */
+#define KIND "node-2"                 /* of the file: another one when struct shared changes */
 #define WAIT_SLICE_MS 100             /* a process that was killed between a change and its wake costs waiters so much */
 #define READ_TRIES 100
 
@@ -32,6 +32,9 @@ struct shared {
 	atomic_uint_fast64_t applied;
 	atomic_uint_fast64_t end;
 	atomic_int_fast64_t complete_at_ms;
+	/* The last fence that was seen here: its index, and when. The time is written first, and both only rise. */
+	atomic_uint_fast64_t fence;
+	atomic_int_fast64_t fence_seen_at_ms;
 	atomic_uint log_sequence;     /* odd while the three words behind it are written */
 	atomic_uint_fast64_t cluster_id, create_revision, base_index;
 };
@@ -190,6 +193,7 @@ static void settle(struct node_state *state, struct shared *shared)
 static void forget_completeness(struct node_state *state, struct shared *shared)
 {
 	atomic_store(&shared->complete_at_ms, 0);
+	atomic_store(&shared->fence, 0);
 	atomic_store(&shared->end, 0);
 	state->oldest = state->newest_end = (struct unsettled){ 0 };
 }
@@ -235,6 +239,20 @@ void node_state_object(struct node_state *state, enum node_phase phase)
 	struct shared *shared = shared_of(state);
 	if (atomic_exchange(&shared->objection, (int)phase) != (int)phase)
 		tell_all(shared);
+}
+
+int64_t node_state_see_fence(struct node_state *state, uint64_t index)
+{
+	struct shared *shared = shared_of(state);
+	if (atomic_load(&shared->fence) < index) {
+		int_fast64_t now_ms = monotonic_ms(), seen_ms = atomic_load(&shared->fence_seen_at_ms);
+		while (seen_ms < now_ms && !atomic_compare_exchange_weak(&shared->fence_seen_at_ms, &seen_ms, now_ms))
+			continue;
+		uint_fast64_t seen = atomic_load(&shared->fence);
+		while (seen < index && !atomic_compare_exchange_weak(&shared->fence, &seen, index))
+			continue;
+	}
+	return atomic_load(&shared->fence_seen_at_ms);
 }
 
 void node_state_set_quorum(struct node_state *state, bool reachable)

@@ -70,6 +70,12 @@ void node_state_set_log(struct node_state *state, uint64_t cluster_id, uint64_t 
  */
 void node_state_set_end(struct node_state *state, uint64_t end, int64_t sent_at_ms);
 
+/*
+ * Somebody of the node saw in its database that index fences a frontend: returns the time (monotonic) at which the first of them saw it, or a
+ * later one, which is not before that entry was applied here. Any process. What was seen is forgotten with the log, or when the replica goes back.
+ */
+int64_t node_state_see_fence(struct node_state *state, uint64_t index);
+
 /* Whether a linearizable read could be made lately: false means that the quorum is lost (or we are cut off from it). */
 void node_state_set_quorum(struct node_state *state, bool reachable);
 

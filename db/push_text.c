@@ -54,6 +54,11 @@ bool push_text_is_empty(const struct push_text *text)
 	return text->count == 0 && !text->all;
 }
 
+uint64_t push_text_position(const struct push_text *text)
+{
+	return text->position;
+}
+
 void push_text_add(struct push_text *text, const struct result *result)
 {
 	if (result->slot_count == 0)

@@ -18,6 +18,9 @@ void push_text_set_log(struct push_text *text, const char *log_id);
 
 void push_text_clear(struct push_text *text);
 void push_text_add(struct push_text *text, const struct result *result);
+/* The highest revision in it. */
+uint64_t push_text_position(const struct push_text *text);
+
 bool push_text_is_empty(const struct push_text *text);
 
 /*

@@ -3,27 +3,17 @@
 
 #include <curl/curl.h>
 #include <pthread.h>
-#include <sodium.h>
 #include <stdlib.h>
 
 #include "db/changes.h"
 #include "db/diagnostics.h"
 #include "db/monotonic.h"
+#include "db/push_target.h"
 #include "db/push_text.h"
 
-#define TRY_TIMEOUT_MS 250
 #define RETRY_PAUSE_MS 20
 #define LEASE_MARGIN_MS 10            /* clocks are read at two places */
-#define URL_MAX 512
-#define TOKEN_HEADER_MAX 256
 #define HTTP_NO_CONTENT 204
-
-struct frontend {
-	CURL *handle;
-	char name[URL_MAX];
-	bool confirmed;
-	bool silent;                  /* already reported */
-};
 
 /* A batch that waits for its push; on the stack of the thread that waits. */
 struct push_wait {
@@ -42,100 +32,56 @@ struct pusher {
 	char log_id[LOG_ID_HEX_LEN + 1];
 	struct push_text *text;               /* the rest belongs to whoever pushes */
 	CURLM *multi;
-	struct curl_slist *headers;           /* for those on this machine */
-	struct curl_slist *peer_headers;      /* the same, with the peer token */
-	struct frontend frontends[FRONTENDS_MAX];
-	size_t frontend_count;
+	struct push_headers headers;
+	const struct tls_files *tls;
+	struct frontends *registered;         /* these three: in a cluster */
+	struct fencer *fencer;
+	struct frontend_list list;
+	struct push_target *targets[FRONTENDS_MAX];
+	size_t target_count;
+	int64_t least_ms;                     /* the push that is under way ends not before; monotonic */
 	int lease_ms;
 	struct replica_stats *stats;
 };
 
 /* ---- set-up ----------------------------------------------------------------------------------------- */
 
-static size_t discard(char *bytes, size_t size, size_t count, void *context)
+static enum pygmy_error add_target(struct pusher *pusher, struct slice url)
 {
-	(void)bytes;
-	(void)context;
-	return size * count;
-}
-
-static const char unix_prefix[] = "unix:", push_path[] = "/coherence/push";
-
-/* Understands a name; logs why it is none. */
-static bool name_is_valid(const struct pusher *pusher, struct slice name, const struct pusher_options *options)
-{
-	bool https = slice_starts_with(name, SLICE_LITERAL("https://"));
-	if (https && !tls_is_on(options->tls)) {
-		diagnose_error("PYGMY_FRONTENDS: %.*s needs PYGMY_PEER_CA, PYGMY_PEER_CERT and PYGMY_PEER_KEY", (int)name.len, name.ptr);
-		return false;
-	}
-	if ((https || slice_starts_with(name, slice_of(unix_prefix)) || slice_starts_with(name, SLICE_LITERAL("http://"))) &&
-	    name.len < URL_MAX && pusher->frontend_count < FRONTENDS_MAX)
-		return true;
-	diagnose_error("PYGMY_FRONTENDS: %.*s is not unix:/path, http://host:port or https://host:port, or there are more than %d",
-		       (int)name.len, name.ptr, FRONTENDS_MAX);
-	return false;
-}
-
-static void set_target(const struct pusher *pusher, struct frontend *frontend, const struct pusher_options *options)
-{
-	char url[URL_MAX + sizeof push_path] = "http://frontend/coherence/push";
-	bool is_unix = slice_starts_with(slice_of(frontend->name), slice_of(unix_prefix));
-	if (is_unix)
-		curl_easy_setopt(frontend->handle, CURLOPT_UNIX_SOCKET_PATH, frontend->name + sizeof unix_prefix - 1);
-	else
-		snprintf(url, sizeof url, "%s%s", frontend->name, push_path);
-	curl_easy_setopt(frontend->handle, CURLOPT_URL, url);
-	curl_easy_setopt(frontend->handle, CURLOPT_HTTPHEADER, is_unix ? pusher->headers : pusher->peer_headers);
-	tls_apply(frontend->handle, options->tls);
-}
-
-static enum pygmy_error add_frontend(struct pusher *pusher, struct slice name, const struct pusher_options *options)
-{
-	struct frontend *frontend = &pusher->frontends[pusher->frontend_count];
-	if (!name_is_valid(pusher, name, options))
+	if (pusher->target_count == FRONTENDS_MAX) {
+		diagnose_error("there are more than %d frontends", FRONTENDS_MAX);
 		return PYGMY_INTERNAL;
-	memcpy(frontend->name, name.ptr, name.len);
-	frontend->handle = curl_easy_init();
-	if (frontend->handle == NULL)
+	}
+	struct push_target *target = malloc(sizeof *target);
+	if (target == NULL)
 		return PYGMY_OUT_OF_MEMORY;
-	pusher->frontend_count++;
-	set_target(pusher, frontend, options);
-	curl_easy_setopt(frontend->handle, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(frontend->handle, CURLOPT_PROXY, "");
-	curl_easy_setopt(frontend->handle, CURLOPT_TIMEOUT_MS, (long)TRY_TIMEOUT_MS);
-	curl_easy_setopt(frontend->handle, CURLOPT_WRITEFUNCTION, discard);
-	curl_easy_setopt(frontend->handle, CURLOPT_PRIVATE, frontend);
+	enum pygmy_error error = push_target_init(target, url, &pusher->headers, pusher->tls);
+	if (error != PYGMY_OK) {
+		free(target);
+		return error;
+	}
+	curl_easy_setopt(target->handle, CURLOPT_PRIVATE, target);
+	pusher->targets[pusher->target_count++] = target;
 	return PYGMY_OK;
 }
 
-static enum pygmy_error add_frontends(struct pusher *pusher, const struct pusher_options *options)
+static void drop_target(struct pusher *pusher, size_t i)
 {
-	enum pygmy_error error = PYGMY_OK;
-	for (const char *names = options->frontends; error == PYGMY_OK && *names != '\0';) {
-		size_t len = strcspn(names, " ");
-		if (len > 0)
-			error = add_frontend(pusher, (struct slice){ names, len }, options);
-		names += len + (names[len] == ' ' ? 1 : 0);
-	}
-	return error;
+	push_target_close(pusher->targets[i]);
+	free(pusher->targets[i]);
+	pusher->targets[i] = pusher->targets[--pusher->target_count];
 }
 
-/* False without memory. */
-static bool make_headers(struct pusher *pusher, const char *token)
+static enum pygmy_error add_targets(struct pusher *pusher, const char *urls)
 {
-	static const char type[] = "Content-Type: text/plain";
-	char authorization[TOKEN_HEADER_MAX];
-	pusher->headers = curl_slist_append(NULL, type);
-	pusher->peer_headers = curl_slist_append(NULL, type);
-	if (pusher->headers == NULL || pusher->peer_headers == NULL)
-		return false;
-	if (token == NULL || token[0] == '\0')
-		return true;
-	snprintf(authorization, sizeof authorization, "Authorization: Bearer %s", token);
-	struct curl_slist *with_token = curl_slist_append(pusher->peer_headers, authorization);
-	sodium_memzero(authorization, sizeof authorization);
-	return with_token != NULL;
+	enum pygmy_error error = PYGMY_OK;
+	while (error == PYGMY_OK && *urls != '\0') {
+		size_t len = strcspn(urls, " ");
+		if (len > 0)
+			error = add_target(pusher, (struct slice){ urls, len });
+		urls += len + (urls[len] == ' ' ? 1 : 0);
+	}
+	return error;
 }
 
 enum pygmy_error pusher_create(const struct pusher_options *options, struct replica_stats *stats, struct pusher **out)
@@ -148,13 +94,16 @@ enum pygmy_error pusher_create(const struct pusher_options *options, struct repl
 	pthread_cond_init(&pusher->changed, NULL);
 	pusher->last = &pusher->first;
 	pusher->lease_ms = options->lease_ms;
+	pusher->registered = options->registered;
+	pusher->fencer = options->fencer;
+	pusher->tls = options->tls;
 	pusher->stats = stats;
 	memcpy(pusher->log_id, options->log_id, LOG_ID_HEX_LEN);
 	pusher->text = push_text_create(options->log_id);
 	pusher->multi = curl_multi_init();
 	enum pygmy_error error = PYGMY_OUT_OF_MEMORY;
-	if (pusher->text != NULL && pusher->multi != NULL && make_headers(pusher, options->peer_token))
-		error = add_frontends(pusher, options);
+	if (pusher->text != NULL && pusher->multi != NULL && push_headers_init(&pusher->headers, options->peer_token))
+		error = options->registered == NULL ? add_targets(pusher, options->frontends) : PYGMY_OK;
 	if (error != PYGMY_OK) {
 		pusher_destroy(pusher);
 		return error;
@@ -167,71 +116,137 @@ void pusher_destroy(struct pusher *pusher)
 {
 	if (pusher == NULL)
 		return;
-	for (size_t i = 0; i < pusher->frontend_count; i++)
-		curl_easy_cleanup(pusher->frontends[i].handle);
+	while (pusher->target_count > 0)
+		drop_target(pusher, 0);
 	if (pusher->multi != NULL)
 		curl_multi_cleanup(pusher->multi);
-	curl_slist_free_all(pusher->headers);
-	curl_slist_free_all(pusher->peer_headers);
+	push_headers_close(&pusher->headers);
 	push_text_destroy(pusher->text);
 	pthread_cond_destroy(&pusher->changed);
 	pthread_mutex_destroy(&pusher->mutex);
 	free(pusher);
 }
 
+/* ---- whom to tell ------------------------------------------------------------------------------------- */
+
+static bool is_registered(const struct frontend_list *list, const struct push_target *target)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (strcmp(list->items[i].url, target->url) == 0 && strcmp(list->items[i].name, target->registered.name) == 0)
+			return true;
+	return false;
+}
+
+static struct push_target *find_target(struct pusher *pusher, const struct registered_frontend *frontend)
+{
+	for (size_t i = 0; i < pusher->target_count; i++)
+		if (strcmp(pusher->targets[i]->url, frontend->url) == 0 && strcmp(pusher->targets[i]->registered.name, frontend->name) == 0)
+			return pusher->targets[i];
+	return add_target(pusher, slice_of(frontend->url)) == PYGMY_OK ? pusher->targets[pusher->target_count - 1] : NULL;
+}
+
+/*
+ * Those that the log registers at position or later. Who is fenced is still waited for until the leases of before the fence have lapsed.
+ * When they are not known, or one has no target, their leases are waited out, whoever they are: by then any lease includes the change.
+ */
+static void choose_targets(struct pusher *pusher, uint64_t position, int64_t committed_ms)
+{
+	struct frontend_list *list = &pusher->list;
+	int64_t lease_ms = pusher->lease_ms + LEASE_MARGIN_MS;
+	pusher->least_ms = 0;
+	for (size_t i = 0; i < pusher->target_count; i++)
+		pusher->targets[i]->lapse_ms = committed_ms + lease_ms;
+	if (pusher->registered == NULL)
+		return;
+	if (!frontends_look(pusher->registered, list) || list->position < position) {
+		pusher->least_ms = committed_ms + lease_ms;
+		return;
+	}
+	for (size_t i = pusher->target_count; i-- > 0;)
+		if (!is_registered(list, pusher->targets[i]))
+			drop_target(pusher, i);
+	for (size_t i = 0; i < list->count; i++) {
+		const struct registered_frontend *frontend = &list->items[i];
+		struct push_target *target = find_target(pusher, frontend);
+		int64_t since_ms = frontend->fenced && list->fence_seen_ms < committed_ms ? list->fence_seen_ms : committed_ms;
+		if (target != NULL) {
+			target->registered = *frontend;
+			target->lapse_ms = since_ms + lease_ms;
+		} else {
+			pusher->least_ms = since_ms + lease_ms > pusher->least_ms ? since_ms + lease_ms : pusher->least_ms;
+			if (!frontend->fenced)
+				fencer_ask(pusher->fencer, frontend->name, frontend->since);
+		}
+	}
+}
+
 /* ---- one push to all frontends ------------------------------------------------------------------------ */
 
 static void note_answer(struct pusher *pusher, const CURLMsg *message)
 {
-	struct frontend *frontend = NULL;
+	struct push_target *target = NULL;
 	long status = 0;
-	curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&frontend);
+	curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&target);
 	curl_easy_getinfo(message->easy_handle, CURLINFO_RESPONSE_CODE, &status);
-	frontend->confirmed = message->data.result == CURLE_OK && status == HTTP_NO_CONTENT;
-	if (frontend->confirmed) {
-		if (frontend->silent)
-			diagnose_info("frontend %s confirms pushes again", frontend->name);
-		frontend->silent = false;
+	target->confirmed = message->data.result == CURLE_OK && status == HTTP_NO_CONTENT;
+	if (target->confirmed) {
+		if (target->silent)
+			diagnose_info("frontend %s confirms pushes again", target->url);
+		target->silent = false;
 		return;
 	}
 	atomic_fetch_add(&pusher->stats->push_failures, 1);
-	if (!frontend->silent)
-		diagnose_warning("frontend %s did not confirm a push: %s, status %ld", frontend->name,
+	if (!target->silent)
+		diagnose_warning("frontend %s did not confirm a push: %s, status %ld", target->url,
 				 curl_easy_strerror(message->data.result), status);
-	frontend->silent = true;
+	target->silent = true;
 }
 
-/* Sends text once to each frontend that has not confirmed it. */
-static void try_all(struct pusher *pusher, struct slice text)
+static bool is_waited_for(const struct push_target *target)
 {
-	for (size_t i = 0; i < pusher->frontend_count; i++) {
-		struct frontend *frontend = &pusher->frontends[i];
-		if (frontend->confirmed)
+	return !target->confirmed && monotonic_ms() < target->lapse_ms;
+}
+
+/* Sends text once to each frontend that is waited for; those who count at least once, whatever the time. */
+static void try_all(struct pusher *pusher, struct slice text, bool first)
+{
+	for (size_t i = 0; i < pusher->target_count; i++) {
+		struct push_target *target = pusher->targets[i];
+		if (!is_waited_for(target) && !(first && !target->registered.fenced))
 			continue;
-		curl_easy_setopt(frontend->handle, CURLOPT_POSTFIELDSIZE, (long)text.len);
-		curl_easy_setopt(frontend->handle, CURLOPT_POSTFIELDS, text.ptr);
-		curl_multi_add_handle(pusher->multi, frontend->handle);
+		curl_easy_setopt(target->handle, CURLOPT_POSTFIELDSIZE, (long)text.len);
+		curl_easy_setopt(target->handle, CURLOPT_POSTFIELDS, text.ptr);
+		curl_multi_add_handle(pusher->multi, target->handle);
 	}
 	int running = 0, left;
 	do {
 		if (curl_multi_perform(pusher->multi, &running) != CURLM_OK)
 			break;
 		if (running > 0)
-			curl_multi_poll(pusher->multi, NULL, 0, TRY_TIMEOUT_MS, NULL);
+			curl_multi_poll(pusher->multi, NULL, 0, PUSH_TRY_MS, NULL);
 	} while (running > 0);
 	for (CURLMsg *message; (message = curl_multi_info_read(pusher->multi, &left)) != NULL;)
 		if (message->msg == CURLMSG_DONE)
 			note_answer(pusher, message);
-	for (size_t i = 0; i < pusher->frontend_count; i++)
-		curl_multi_remove_handle(pusher->multi, pusher->frontends[i].handle);
+	for (size_t i = 0; i < pusher->target_count; i++)
+		curl_multi_remove_handle(pusher->multi, pusher->targets[i]->handle);
 }
 
-static bool all_confirmed(const struct pusher *pusher)
+/* The time until which somebody has to be waited for; 0: nobody. Who is silent too long is to be fenced. */
+static int64_t find_end(struct pusher *pusher, int64_t began_ms, bool *lapsed)
 {
-	for (size_t i = 0; i < pusher->frontend_count; i++)
-		if (!pusher->frontends[i].confirmed)
-			return false;
-	return true;
+	int64_t end_ms = pusher->least_ms;
+	bool is_patient = monotonic_ms() - began_ms < PUSH_PATIENCE_MS;
+	for (size_t i = 0; i < pusher->target_count; i++) {
+		struct push_target *target = pusher->targets[i];
+		if (target->confirmed)
+			continue;
+		if (pusher->fencer != NULL && !is_patient && !target->registered.fenced)
+			fencer_ask(pusher->fencer, target->registered.name, target->registered.since);
+		*lapsed = *lapsed || !target->registered.fenced;
+		end_ms = target->lapse_ms > end_ms ? target->lapse_ms : end_ms;
+	}
+	return end_ms;
 }
 
 static void pause_ms(int64_t ms)
@@ -240,24 +255,23 @@ static void pause_ms(int64_t ms)
 	nanosleep(&pause, NULL);
 }
 
-static void push_until(struct pusher *pusher, struct slice text, int64_t lapse_ms)
+static void push_until_told(struct pusher *pusher, struct slice text)
 {
-	int64_t started_us = monotonic_us();
-	for (size_t i = 0; i < pusher->frontend_count; i++)
-		pusher->frontends[i].confirmed = false;
-	for (;;) {
-		try_all(pusher, text);
-		if (all_confirmed(pusher))
-			break;
-		int64_t left = lapse_ms - monotonic_ms();
+	int64_t began_us = monotonic_us();
+	for (size_t i = 0; i < pusher->target_count; i++)
+		pusher->targets[i]->confirmed = false;
+	for (bool first = true;; first = false) {
+		bool lapsed = false;
+		try_all(pusher, text, first);
+		int64_t left = find_end(pusher, began_us / 1000, &lapsed) - monotonic_ms();
 		if (left <= 0) {
-			atomic_fetch_add(&pusher->stats->push_lapses, 1);
+			atomic_fetch_add(&pusher->stats->push_lapses, lapsed ? 1 : 0);
 			break;
 		}
 		pause_ms(left < RETRY_PAUSE_MS ? left : RETRY_PAUSE_MS);
 	}
 	atomic_fetch_add(&pusher->stats->pushes, 1);
-	histogram_observe(&pusher->stats->push_seconds, (double)(monotonic_us() - started_us) / 1e6);
+	histogram_observe(&pusher->stats->push_seconds, (double)(monotonic_us() - began_us) / 1e6);
 }
 
 /* ---- waiting together ------------------------------------------------------------------------------- */
@@ -278,8 +292,10 @@ static void push_waiting(struct pusher *pusher)
 			push_text_add(pusher->text, &wait->results[i]);
 		committed_ms = wait->committed_ms > committed_ms ? wait->committed_ms : committed_ms;
 	}
-	if (!push_text_is_empty(pusher->text))
-		push_until(pusher, push_text_render(pusher->text), committed_ms + pusher->lease_ms + LEASE_MARGIN_MS);
+	if (!push_text_is_empty(pusher->text)) {
+		choose_targets(pusher, push_text_position(pusher->text), committed_ms);
+		push_until_told(pusher, push_text_render(pusher->text));
+	}
 	pthread_mutex_lock(&pusher->mutex);
 	pusher->pushing = false;
 	for (struct push_wait *wait = taken, *next; wait != NULL; wait = next) {
@@ -299,7 +315,7 @@ void pusher_set_log(struct pusher *pusher, const char *log_id)
 void pusher_confirm(struct pusher *pusher, const struct result *results, size_t count, int64_t committed_ms)
 {
 	struct push_wait wait = { .results = results, .count = count, .committed_ms = committed_ms };
-	if (pusher->frontend_count == 0)
+	if (pusher->registered == NULL && pusher->target_count == 0)
 		return;
 	pthread_mutex_lock(&pusher->mutex);
 	*pusher->last = &wait;

@@ -4,6 +4,9 @@
  * Batches that are waiting while a push is under way go out together in the next one. The text is that of changes.h, sent by
  * POST /coherence/push; a frontend confirms with 204. One that does not confirm is asked again until T has passed
  * since the commit: by then its lease has lapsed, or was renewed after the commit and so includes the change.
+ *
+ * Whom to tell is said when the pusher is made; or, in a cluster, by the log (frontends.h). There a frontend that does not confirm is to be
+ * fenced after PUSH_PATIENCE_MS, and then costs no write any time once the leases of before the fence have lapsed.
  */
 #ifndef PYGMY_DB_PUSHER_H
 #define PYGMY_DB_PUSHER_H
@@ -11,14 +14,20 @@
 #include <stddef.h>
 
 #include "db/error.h"
+#include "db/fencer.h"
+#include "db/frontends.h"
 #include "db/result.h"
 #include "db/stats.h"
 #include "db/tls.h"
+
+#define PUSH_PATIENCE_MS 250
 
 struct pusher;
 
 struct pusher_options {
 	const char *frontends;        /* `unix:/path` or `http(s)://host:port`, space separated, at most FRONTENDS_MAX; "" for none */
+	struct frontends *registered; /* those that count, instead; with fencer. NULL: frontends says it all */
+	struct fencer *fencer;
 	const char *log_id;
 	const char *peer_token;       /* bearer token for those that are not on a Unix socket; NULL or "" for none */
 	const struct tls_files *tls;  /* for https; NULL for none */
@@ -26,7 +35,7 @@ struct pusher_options {
 };
 
 /*
- * All of the options is copied; stats must outlive the pusher. Errors: INTERNAL (a name that can't be understood, or https without
+ * Texts of the options are copied; registered, fencer, stats, and with registered tls, must outlive the pusher. Errors: INTERNAL (a name that can't be understood, or https without
  * certificates; logged), OUT_OF_MEMORY.
  */
 enum pygmy_error pusher_create(const struct pusher_options *options, struct replica_stats *stats, struct pusher **out);

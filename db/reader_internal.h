@@ -23,6 +23,7 @@
 	X(CHANGES, "SELECT slots FROM changes WHERE ring = ?1 AND revision = ?2") \
 	X(ENTRY, "SELECT chain, mod_revision, log_bytes FROM changes WHERE ring = ?1 AND revision = ?2") \
 	X(MEMBERS, "SELECT name, catalog_url, order_url, since FROM members ORDER BY name") \
+	X(FRONTENDS, "SELECT name, url, fenced, since FROM frontends ORDER BY name") \
 	X(COUNTS, "SELECT (SELECT count(*) FROM items WHERE deleted = 0), (SELECT coalesce(max(id), 0) FROM orders), chain FROM store")
 
 enum reader_query {

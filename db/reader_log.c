@@ -8,9 +8,9 @@
 
 /* ---- changes ---------------------------------------------------------------------------------------- */
 
-static enum pygmy_error write_reset(struct reader *reader, struct arena *arena, struct slice *text)
+static enum pygmy_error write_head_only(struct reader *reader, enum changes_kind kind, struct arena *arena, struct slice *text)
 {
-	struct changes_head head = { .kind = CHANGES_RESET, .position = reader->revision };
+	struct changes_head head = { .kind = kind, .position = reader->revision };
 	char buf[128];
 	memcpy(head.log_id, reader->log_id, LOG_ID_HEX_LEN);
 	*text = arena_copy(arena, (struct slice){ buf, changes_write_head(&head, buf, sizeof buf) });
@@ -54,7 +54,7 @@ static enum pygmy_error write_delta(struct reader *reader, const uint64_t *newes
 	size_t size = 128 + pairs * CHANGES_PAIR_MAX_BYTES;
 	char *buf = size > CHANGES_TEXT_MAX_BYTES ? NULL : arena_take(arena, size);
 	if (buf == NULL)
-		return write_reset(reader, arena, text);
+		return write_head_only(reader, CHANGES_RESET, arena, text);
 	memcpy(head.log_id, reader->log_id, LOG_ID_HEX_LEN);
 	size_t len = changes_write_head(&head, buf, size);
 	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
@@ -74,7 +74,7 @@ enum pygmy_error reader_changes(struct reader *reader, struct slice log_id, uint
 	if (newest != NULL)
 		error = collect_changes(reader, since, newest, &complete);
 	if (error == PYGMY_OK)
-		error = complete ? write_delta(reader, newest, arena, text) : write_reset(reader, arena, text);
+		error = complete ? write_delta(reader, newest, arena, text) : write_head_only(reader, CHANGES_RESET, arena, text);
 	free(newest);
 	return error;
 }
@@ -128,6 +128,41 @@ enum pygmy_error reader_members(struct reader *reader, struct configured_member 
 	enum pygmy_error error = database_error(&reader->database, sound ? rc : SQLITE_CORRUPT, "read members");
 	sqlite3_reset(statement);
 	return error;
+}
+
+enum pygmy_error reader_frontends(struct reader *reader, struct registered_frontend *frontends, size_t *count)
+{
+	sqlite3_stmt *statement = reader_statement(reader, READ_FRONTENDS);
+	bool sound = true;
+	int rc;
+	*count = 0;
+	while ((rc = sqlite3_step(statement)) == SQLITE_ROW && sound) {
+		struct registered_frontend *frontend = &frontends[*count];
+		sound = *count < FRONTENDS_MAX && copy_text(statement, 0, frontend->name, sizeof frontend->name) &&
+			copy_text(statement, 1, frontend->url, sizeof frontend->url);
+		if (sound) {
+			frontend->fenced = sqlite3_column_int(statement, 2) != 0;
+			frontend->since = (uint64_t)sqlite3_column_int64(statement, 3);
+		}
+		*count += sound ? 1 : 0;
+	}
+	enum pygmy_error error = database_error(&reader->database, sound ? rc : SQLITE_CORRUPT, "read frontends");
+	sqlite3_reset(statement);
+	return error;
+}
+
+enum pygmy_error reader_lease(struct reader *reader, const struct lease_question *question, struct arena *arena, struct slice *text)
+{
+	struct registered_frontend frontends[FRONTENDS_MAX];
+	size_t count = 0;
+	bool counts = false;
+	enum pygmy_error error = reader_frontends(reader, frontends, &count);
+	for (size_t i = 0; error == PYGMY_OK && i < count; i++)
+		counts = counts || (slice_equal(question->frontend, slice_of(frontends[i].name)) && !frontends[i].fenced &&
+				    frontends[i].since == question->joined);
+	if (error == PYGMY_OK && !counts)
+		return write_head_only(reader, CHANGES_FENCED, arena, text);
+	return error != PYGMY_OK ? error : reader_changes(reader, question->log_id, question->since, arena, text);
 }
 
 enum pygmy_error reader_counts(struct reader *reader, struct reader_counts *out)

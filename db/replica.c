@@ -10,15 +10,18 @@
 #include "db/limits.h"
 #include "db/log_embedded.h"
 #include "db/log_etcd.h"
+#include "db/member_change.h"
 #include "db/monotonic.h"
 #include "db/proposer.h"
 #include "db/reader.h"
 
 struct replica {
 	const struct cluster_config *cluster; /* NULL: embedded */
-	struct node_state *node_state;        /* this and the follower: in a cluster */
+	struct node_state *node_state;        /* this, the follower, the frontends and the fencer: in a cluster */
 	struct follower *follower;
 	struct log *log;
+	struct frontends *frontends;
+	struct fencer *fencer;
 	struct pusher *pusher;
 	struct proposer *proposer;
 	struct reader_pool *readers;
@@ -50,12 +53,32 @@ static enum pygmy_error open_log(struct replica *replica, const struct replica_c
 	return error == PYGMY_OK ? log_etcd_open(config->cluster, replica->node_state, &replica->log) : error;
 }
 
+/* Past the proposer, whose batches wait for the very frontend that is to be fenced. */
+static enum pygmy_error propose_fence(void *context, const struct command *command, int64_t deadline_ms, struct result *out)
+{
+	struct replica *replica = context;
+	return member_change(replica->cluster, command, replica->node_state, deadline_ms, out);
+}
+
+static enum pygmy_error open_fencer(struct replica *replica)
+{
+	enum pygmy_error error = frontends_create(replica->cluster->db_path, replica->node_state, &replica->frontends);
+	if (error == PYGMY_OK)
+		error = fencer_create(replica->frontends, propose_fence, replica, &replica->stats, &replica->fencer);
+	return error;
+}
+
 static enum pygmy_error open_pusher(struct replica *replica, const struct replica_config *config)
 {
 	char log_id[LOG_ID_TEXT_LEN + 1];
 	replica_log_id(replica, log_id);
 	struct pusher_options options = { .frontends = config->frontends, .log_id = log_id, .lease_ms = config->lease_ms };
 	if (config->cluster != NULL) {
+		enum pygmy_error error = open_fencer(replica);
+		if (error != PYGMY_OK)
+			return error;
+		options.registered = replica->frontends;
+		options.fencer = replica->fencer;
 		options.peer_token = config->cluster->peer_token;
 		options.tls = &config->cluster->tls;
 	}
@@ -97,6 +120,8 @@ void replica_close(struct replica *replica)
 	follower_destroy(replica->follower);
 	proposer_destroy(replica->proposer);
 	pusher_destroy(replica->pusher);
+	fencer_destroy(replica->fencer);
+	frontends_destroy(replica->frontends);
 	reader_pool_destroy(replica->readers);
 	if (replica->log != NULL)
 		replica->log->operations->close(replica->log);

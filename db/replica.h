@@ -23,7 +23,7 @@ struct reader;
 struct replica_config {
 	const char *db_path;
 	const char *catalogue_path;   /* loaded when the store is new; NULL: none (order workers) */
-	const char *frontends;        /* push targets, `unix:/path` or `http://host:port`, space separated; "" for none */
+	const char *frontends;        /* push targets, `unix:/path` or `http://host:port`, space separated; "" for none. Not used in a cluster: there they register */
 	int lease_ms;                 /* T */
 	int reader_max;               /* read connections = threads that read at the same time */
 	const struct cluster_config *cluster;   /* NULL: the embedded store; else must outlive the replica, and db_path is that of cluster */
@@ -122,6 +122,27 @@ struct configured_member {
 	uint64_t since;               /* index of the entry that made it one */
 };
 enum pygmy_error reader_members(struct reader *reader, struct configured_member *members, size_t *count);
+
+/* The frontends that have joined the cluster, by name; *count <= FRONTENDS_MAX. None in the embedded store. Errors: STORAGE_*. */
+struct registered_frontend {
+	char name[NODE_NAME_MAX_BYTES + 1];
+	char url[NODE_URL_MAX_BYTES + 1];     /* where it takes pushes */
+	bool fenced;                  /* writes do not wait for it, and it gets no lease */
+	uint64_t since;               /* index of the entry that made it so */
+};
+enum pygmy_error reader_frontends(struct reader *reader, struct registered_frontend *frontends, size_t *count);
+
+/*
+ * The answer (changes.h) to a frontend's question for its lease: that of reader_changes when it counts, as the one that joined as index since, at
+ * the reader's position; else the kind `fenced`. Errors: STORAGE_*, OUT_OF_MEMORY.
+ */
+struct lease_question {
+	struct slice log_id;
+	uint64_t since;
+	struct slice frontend;        /* its name */
+	uint64_t joined;
+};
+enum pygmy_error reader_lease(struct reader *reader, const struct lease_question *question, struct arena *arena, struct slice *text);
 
 /* ---- writes ---------------------------------------------------------------------------------------- */
 

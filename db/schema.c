@@ -27,11 +27,17 @@
 	"  log_bytes INTEGER NOT NULL CHECK (log_bytes >= 0)" \
 	") STRICT;"
 /* Tables that version 1 did not have. */
-#define CREATE_MEMBERS_AND_LOG \
+#define CREATE_CLUSTER_AND_LOG \
 	"CREATE TABLE members (" \
 	"  name TEXT PRIMARY KEY CHECK (length(CAST(name AS BLOB)) BETWEEN 1 AND 16)," \
 	"  catalog_url TEXT NOT NULL CHECK (length(CAST(catalog_url AS BLOB)) BETWEEN 1 AND 200)," \
 	"  order_url TEXT NOT NULL CHECK (length(CAST(order_url AS BLOB)) BETWEEN 1 AND 200)," \
+	"  since INTEGER NOT NULL CHECK (since > 0)" \
+	") STRICT, WITHOUT ROWID;" \
+	"CREATE TABLE frontends (" \
+	"  name TEXT PRIMARY KEY CHECK (length(CAST(name AS BLOB)) BETWEEN 1 AND 16)," \
+	"  url TEXT NOT NULL CHECK (length(CAST(url AS BLOB)) BETWEEN 1 AND 200)," \
+	"  fenced INTEGER NOT NULL CHECK (fenced IN (0, 1))," \
 	"  since INTEGER NOT NULL CHECK (since > 0)" \
 	") STRICT, WITHOUT ROWID;" \
 	"CREATE TABLE log (" \
@@ -84,7 +90,7 @@ static const char create_tables[] =
 	"  revision INTEGER NOT NULL CHECK (revision > 0)"
 	") STRICT;"
 	CREATE_CHANGES
-	CREATE_MEMBERS_AND_LOG;
+	CREATE_CLUSTER_AND_LOG;
 
 /*
  * The ring's old entries have no chain hash but the last one, whose hash is the store's. The indexes of a table that is renamed go with
@@ -100,7 +106,7 @@ static const char from_version_1[] =
 	"INSERT INTO changes SELECT ring, revision, slots, NULL, 0, 0 FROM changes_1;"
 	"UPDATE changes SET chain = (SELECT chain FROM store) WHERE revision = (SELECT log_index FROM store);"
 	"DROP TABLE changes_1;"
-	CREATE_MEMBERS_AND_LOG
+	CREATE_CLUSTER_AND_LOG
 	"PRAGMA user_version = 2;";
 
 static enum pygmy_error read_pragma(struct database *database, const char *sql, int64_t *value)

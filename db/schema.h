@@ -12,9 +12,10 @@
  * changes  a ring of the last CHANGES_RING_ENTRIES entries: the slots that each changed (16-bit little endian each; NULL: everything),
  *          the chain hash behind it (NULL: written by version 1), etcd's mod_revision of it (0: embedded), and log_bytes as of it
  * members  the configured members of the cluster
+ * frontends  the frontends that have joined; fenced = 1: writes do not wait for it. since: index of the entry that made it so
  * log      one row: which log the database belongs to (64-bit numbers as two's complement). No part of the replicated state
  *
- * Version 2 added members, log, the audit's cursors, log_bytes and the ring's chain hashes. A database of version 1 is brought to it.
+ * Version 2 added members, frontends, log, the audit's cursors, log_bytes and the ring's chain hashes. A database of version 1 is brought to it.
  */
 #ifndef PYGMY_DB_SCHEMA_H
 #define PYGMY_DB_SCHEMA_H

@@ -131,6 +131,8 @@ static const struct {
 	{ "SELECT 1 FROM store, log WHERE base_index > log_index", "it is at an older position than its log begins" },
 	{ "SELECT 1 FROM members, store WHERE since > log_index", "a member joined behind its position" },
 	{ "SELECT 1 WHERE (SELECT count(*) FROM members) > " LIMIT_TEXT(MEMBERS_MAX), "it has more members than a cluster can have" },
+	{ "SELECT 1 WHERE (SELECT count(*) FROM frontends) > " LIMIT_TEXT(FRONTENDS_MAX), "it has more frontends than a cluster can have" },
+	{ "SELECT 1 FROM frontends, store WHERE since > log_index", "a frontend changed behind its position" },
 };
 
 static enum pygmy_error check_position(struct database *database, char why[SNAPSHOT_WHY_BYTES])

@@ -39,6 +39,7 @@ void replica_stats_init(struct replica_stats *stats)
 	atomic_init(&stats->pushes, 0);
 	atomic_init(&stats->push_failures, 0);
 	atomic_init(&stats->push_lapses, 0);
+	atomic_init(&stats->fences, 0);
 	histogram_init(&stats->batch_commands, HISTOGRAM_SIZES, HISTOGRAM_SIZES_COUNT);
 	histogram_init(&stats->commit_seconds, HISTOGRAM_SECONDS, HISTOGRAM_SECONDS_COUNT);
 	histogram_init(&stats->push_seconds, HISTOGRAM_SECONDS, HISTOGRAM_SECONDS_COUNT);

@@ -35,6 +35,7 @@ struct replica_stats {
 	atomic_uint_fast64_t pushes;
 	atomic_uint_fast64_t push_failures;       /* one frontend did not confirm one try */
 	atomic_uint_fast64_t push_lapses;         /* a write waited out the lease of a silent frontend */
+	atomic_uint_fast64_t fences;              /* around frontends that did not confirm, by this process */
 	struct histogram batch_commands;
 	struct histogram commit_seconds;
 	struct histogram push_seconds;

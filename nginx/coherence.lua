@@ -11,10 +11,12 @@ local ffi = require "ffi"
 
 ffi.cdef [[
 struct slice { const char *ptr; size_t len; };
-struct coherence_question { uint32_t era; bool has_position; uint64_t since; int64_t sent_at_ms; char log_id[17]; };
+struct coherence_question {
+	uint32_t era; bool has_position; uint64_t since; int64_t sent_at_ms; uint64_t joined; char log_id[17];
+};
 struct coherence_status {
 	uint32_t era; bool leased; int64_t lease_left_ms; uint64_t position; uint64_t floor;
-	uint64_t pushes, renewals, resets, refused; char log_id[17];
+	uint64_t pushes, renewals, resets, refused, fences, joined; char log_id[17];
 };
 struct coherence_table *coherence_table_create(void);
 int64_t coherence_clock_ms(void);
@@ -22,6 +24,8 @@ int coherence_table_push(struct coherence_table *, struct slice);
 bool coherence_table_claim(struct coherence_table *, int64_t, int64_t);
 void coherence_table_ask(const struct coherence_table *, int64_t, struct coherence_question *);
 int coherence_table_answer(struct coherence_table *, const struct coherence_question *, struct slice);
+bool coherence_table_claim_join(struct coherence_table *, int64_t);
+void coherence_table_joined(struct coherence_table *, int64_t, uint64_t);
 void pygmy_module_attach(struct coherence_table *, int64_t, const char *);
 void coherence_table_status(const struct coherence_table *, int64_t, int64_t, struct coherence_status *);
 int chmod(const char *, unsigned int);
@@ -31,15 +35,17 @@ local C = ffi.C
 local ffi_string = ffi.string
 
 local DONE, ASK_AGAIN = 0, 1          -- enum coherence_outcome
-local REFUSED = 3
+local REFUSED, FENCED = 3, 6
 local RENEW_MS = 250                  -- LEASE_RENEW_MS of db/limits.h
 local ASK_ROUNDS_MAX = 4              -- each opened era needs a question of its own
 local ASK_DEADLINE_MS = 900
+local JOIN_DEADLINE_MS = 2500
 local TICK_S = 0.1
 local TEXT_MAX_BYTES = 1024 * 1024
 
 local _M = {}
 local lib, table_, lease_ms, run_dir
+local name, push_url                  -- of a frontend in a cluster; "" where nobody has to join
 local question = ffi.new("struct coherence_question")
 local status = ffi.new("struct coherence_status")
 
@@ -62,14 +68,16 @@ end
 function _M.init(options)
 	lib = ffi.load(options.library)
 	lease_ms, run_dir = options.lease_ms, options.run_dir
+	name, push_url = options.name, options.push_url
 	table_ = find_table()
 	lib.pygmy_module_attach(table_, lease_ms, run_dir .. "/cache")
 end
 
 -- ---- the lease -------------------------------------------------------------------------------
 
--- The body of `GET uri` from our own socket server, or nil and why not. The whole takes at most until deadline_ms.
-local function fetch(uri, deadline_ms)
+-- The body of the answer to a request (its method and path; and its JSON body, or nil) to our own socket server, or nil and why not. The whole takes
+-- at most until deadline_ms.
+local function fetch(what, json, deadline_ms)
 	local sock = ngx.socket.tcp()
 	local function left_ms()
 		local left = tonumber(deadline_ms - lib.coherence_clock_ms())
@@ -82,7 +90,8 @@ local function fetch(uri, deadline_ms)
 		if not ok then
 			return nil, err
 		end
-		ok, err = sock:send("GET " .. uri .. " HTTP/1.0\r\nHost: pygmy\r\n\r\n")
+		local body_head = json and "Content-Type: application/json\r\nContent-Length: " .. #json .. "\r\n" or ""
+		ok, err = sock:send(what .. " HTTP/1.0\r\nHost: pygmy\r\n" .. body_head .. "\r\n" .. (json or ""))
 		if not ok then
 			return nil, err
 		end
@@ -133,23 +142,56 @@ local function as_slice(text)
 	return ffi.new("struct slice", text, #text)
 end
 
+local function number(n)
+	return tostring(n):match("%d+")
+end
+
+-- Joins the cluster (again). Returns nothing, or why not.
+local function join()
+	if not lib.coherence_table_claim_join(table_, lib.coherence_clock_ms()) then
+		return "fenced; it joins again in a while"
+	end
+	local deadline_ms = lib.coherence_clock_ms() + JOIN_DEADLINE_MS
+	local text, err = fetch("POST /coherence/join", '{"name":"' .. name .. '","url":"' .. push_url .. '"}', deadline_ms)
+	local index = text and text:match("^([1-9]%d*)\n$")
+	if not index then
+		return "it could not join: " .. tostring(err or text)
+	end
+	lib.coherence_table_joined(table_, lib.coherence_clock_ms(), tonumber(index))
+	ngx.log(ngx.NOTICE, "coherence: ", name, " joined at index ", index)
+end
+
+-- The question for the lease. Whoever has not joined need not ask: it is as if fenced.
+local function ask(deadline_ms)
+	lib.coherence_table_ask(table_, lib.coherence_clock_ms(), question)
+	if name ~= "" and question.joined == 0 then
+		return FENCED
+	end
+	local what = "GET /coherence/changes?since=" .. number(question.since) .. "&log=" .. ffi_string(question.log_id)
+	if name ~= "" then
+		what = what .. "&frontend=" .. name .. "&joined=" .. number(question.joined)
+	end
+	local text, err = fetch(what, nil, deadline_ms)
+	if not text then
+		return nil, "no answer: " .. tostring(err)
+	end
+	return lib.coherence_table_answer(table_, question, as_slice(text))
+end
+
 local last_failure
 
 local function renew()
 	local deadline_ms = lib.coherence_clock_ms() + ASK_DEADLINE_MS
 	for _ = 1, ASK_ROUNDS_MAX do
-		lib.coherence_table_ask(table_, lib.coherence_clock_ms(), question)
-		local uri = "/coherence/changes?since=" .. tostring(question.since):match("%d+")
-			.. "&log=" .. ffi_string(question.log_id)
-		local text, err = fetch(uri, deadline_ms)
-		if not text then
-			return "no answer: " .. tostring(err)
+		local outcome, err = ask(deadline_ms)
+		if outcome == FENCED then
+			err = join()
+			deadline_ms = lib.coherence_clock_ms() + ASK_DEADLINE_MS
+		elseif outcome and outcome ~= DONE and outcome ~= ASK_AGAIN then
+			err = "answer not usable, outcome " .. outcome
 		end
-		local outcome = lib.coherence_table_answer(table_, question, as_slice(text))
-		if outcome == DONE then
-			return nil
-		elseif outcome ~= ASK_AGAIN then
-			return "answer not usable, outcome " .. outcome
+		if err or outcome == DONE then
+			return err
 		end
 	end
 	return "the log changes all the time"
@@ -193,11 +235,9 @@ end
 -- GET /coherence/status
 function _M.status()
 	lib.coherence_table_status(table_, lib.coherence_clock_ms(), lease_ms, status)
-	local function number(n)
-		return tostring(n):match("%d+")
-	end
 	local text = table.concat {
-		'{"era":', number(status.era), ',"floor":', number(status.floor),
+		'{"era":', number(status.era), ',"fences":', number(status.fences), ',"floor":', number(status.floor),
+		',"joined":', number(status.joined),
 		',"lease_left_ms":', number(status.lease_left_ms), ',"leased":', tostring(status.leased),
 		',"log_id":"', ffi_string(status.log_id), '","position":', number(status.position),
 		',"pushes":', number(status.pushes), ',"refused":', number(status.refused),

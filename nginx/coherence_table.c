@@ -33,7 +33,9 @@ struct coherence_table {
 	word floor;
 	word position;
 	word claimed_at_ms;
-	word pushes, renewals, resets, refused;
+	word joined, joined_at_ms;            /* these are plain numbers */
+	word join_at_ms, join_pause_ms;       /* the next one: not before; and how long after the last */
+	word pushes, renewals, resets, refused, fences;
 	word logs[COHERENCE_ERAS_MAX];        /* log id of each era; 0: not opened */
 	word slots[SLOT_COUNT];
 };
@@ -197,7 +199,7 @@ enum coherence_outcome coherence_table_push(struct coherence_table *table, struc
 	struct changes_head head;
 	uint64_t log;
 
-	if (!parse(text, &head, &log) || head.kind == CHANGES_DELTA) {
+	if (!parse(text, &head, &log) || head.kind == CHANGES_DELTA || head.kind == CHANGES_FENCED) {
 		count(&table->refused);
 		return COHERENCE_REFUSED;
 	}
@@ -234,6 +236,7 @@ void coherence_table_ask(const struct coherence_table *table, int64_t now_ms, st
 	question->has_position = read_word(&table->position, question->era, &question->since);
 	if (!question->has_position)
 		question->since = 0;
+	question->joined = atomic_load(&table->joined);
 	log_to_text(question->has_position ? atomic_load(&table->logs[question->era]) : 0, question->log_id);
 }
 
@@ -266,6 +269,12 @@ enum coherence_outcome coherence_table_answer(struct coherence_table *table, con
 		count(&table->refused);
 		return COHERENCE_REFUSED;
 	}
+	if (head.kind == CHANGES_FENCED) {
+		if (question->joined != atomic_load(&table->joined))
+			return COHERENCE_ASK_AGAIN;
+		count(&table->fences);
+		return COHERENCE_FENCED;
+	}
 	if (current_era(table) != question->era)
 		return COHERENCE_LATE;
 	bool other_log = question->era == 0 || atomic_load(&table->logs[question->era]) != log;
@@ -276,6 +285,28 @@ enum coherence_outcome coherence_table_answer(struct coherence_table *table, con
 	}
 	renew(table, question, text, head.kind, head.position);
 	return COHERENCE_DONE;
+}
+
+/* ---- joining -------------------------------------------------------------------------------- */
+
+bool coherence_table_claim_join(struct coherence_table *table, int64_t now_ms)
+{
+	uint64_t before = atomic_load(&table->join_at_ms);
+	return now_ms >= (int64_t)before &&
+	       atomic_compare_exchange_strong(&table->join_at_ms, &before, (uint64_t)(now_ms + COHERENCE_JOIN_RETRY_MS));
+}
+
+void coherence_table_joined(struct coherence_table *table, int64_t now_ms, uint64_t index)
+{
+	uint64_t last_ms = atomic_load(&table->joined_at_ms), pause_ms = 2 * atomic_load(&table->join_pause_ms);
+	if (pause_ms == 0 || now_ms - (int64_t)last_ms >= COHERENCE_JOIN_CALM_MS)
+		pause_ms = COHERENCE_JOIN_PAUSE_MS;
+	if (pause_ms > COHERENCE_JOIN_PAUSE_MAX_MS)
+		pause_ms = COHERENCE_JOIN_PAUSE_MAX_MS;
+	atomic_store(&table->join_pause_ms, pause_ms);
+	atomic_store(&table->joined_at_ms, (uint64_t)now_ms);
+	atomic_store(&table->join_at_ms, (uint64_t)now_ms + pause_ms);
+	atomic_store(&table->joined, index);
 }
 
 /* ---- for operators -------------------------------------------------------------------------- */
@@ -292,5 +323,7 @@ void coherence_table_status(const struct coherence_table *table, int64_t now_ms,
 	status->renewals = atomic_load(&table->renewals);
 	status->resets = atomic_load(&table->resets);
 	status->refused = atomic_load(&table->refused);
+	status->fences = atomic_load(&table->fences);
+	status->joined = atomic_load(&table->joined);
 	log_to_text(atomic_load(&table->logs[status->era]), status->log_id);
 }

@@ -16,6 +16,10 @@
  * a process that dies between two instructions leaves nothing behind that others have to wait for: there are no locks.
  * Who renews raises slots and floor first, the position then, the lease last. Who reads takes the lease first.
  *
+ * Fences. In a cluster the nodes lease to a frontend only as long as the log says that it counts, as the one that joined at a certain index: that
+ * index goes along with its questions. When the answer is `fenced`, it joins again. Nothing else changes: its slots only rise, and the lease that
+ * it gets then comes with everything that changed since its position, so that what it has cached stays of use.
+ *
  * The memory is an anonymous shared mapping: nginx's workers inherit it from the master, so it lives as long as that
  * master, across reloads, and is new with it. Times are milliseconds of coherence_clock_ms() given by the caller.
  *
@@ -70,7 +74,8 @@ enum coherence_outcome {
 	COHERENCE_LATE,               /* answer: its era has passed; nothing was changed */
 	COHERENCE_REFUSED,            /* not a text of this kind, or it contradicts itself; nothing was changed */
 	COHERENCE_BUSY,               /* push: eras changed all the while; not confirmed */
-	COHERENCE_SEALED              /* answer: no eras are left; no lease until nginx is started anew */
+	COHERENCE_SEALED,             /* answer: no eras are left; no lease until nginx is started anew */
+	COHERENCE_FENCED              /* answer: it does not count, and has to join; nothing was changed */
 };
 
 /*
@@ -85,6 +90,7 @@ struct coherence_question {
 	bool has_position;            /* else everything up to the answer's position counts as changed */
 	uint64_t since;               /* 0 without position */
 	int64_t sent_at_ms;
+	uint64_t joined;              /* the index at which it joined the cluster; 0: it has not */
 	char log_id[LOG_ID_HEX_LEN + 1];      /* zeros without position: no log has this id, so the answer is a reset */
 };
 
@@ -97,6 +103,18 @@ void coherence_table_ask(const struct coherence_table *table, int64_t now_ms, st
 enum coherence_outcome coherence_table_answer(struct coherence_table *table, const struct coherence_question *question,
 	struct slice text);
 
+/*
+ * Joining. One caller at a time gets true, COHERENCE_JOIN_RETRY_MS after another. Behind each join the next one is held back: 1 s, 2 s, ... up to
+ * COHERENCE_JOIN_PAUSE_MAX_MS, and 1 s again after a minute of calm. (One that some writers reach and others do not would else be fenced all the
+ * time, and each fence costs every write a lease's time.)
+ */
+#define COHERENCE_JOIN_RETRY_MS 500
+#define COHERENCE_JOIN_PAUSE_MS 1000
+#define COHERENCE_JOIN_PAUSE_MAX_MS 30000
+#define COHERENCE_JOIN_CALM_MS 60000
+bool coherence_table_claim_join(struct coherence_table *table, int64_t now_ms);
+void coherence_table_joined(struct coherence_table *table, int64_t now_ms, uint64_t index);
+
 /* ---- for operators -------------------------------------------------------------------------- */
 
 struct coherence_status {
@@ -105,7 +123,8 @@ struct coherence_status {
 	int64_t lease_left_ms;        /* 0 without lease */
 	uint64_t position;
 	uint64_t floor;
-	uint64_t pushes, renewals, resets, refused;   /* since the table was made */
+	uint64_t pushes, renewals, resets, refused, fences;   /* since the table was made */
+	uint64_t joined;              /* index; 0: it has not */
 	char log_id[LOG_ID_HEX_LEN + 1];              /* zeros without era */
 };
 

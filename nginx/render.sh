@@ -8,7 +8,8 @@
 #   store      (the default) PYGMY_STATE_DIR, PYGMY_PORT_FRONTEND, PYGMY_PORT_CATALOG_A, _CATALOG_B, _ORDER_A, _ORDER_B
 #   node       PYGMY_STATE_DIR, PYGMY_NODE (its name), PYGMY_PORT_CATALOG_A, PYGMY_PORT_ORDER_A
 #   frontend   PYGMY_PORT_FRONTEND, PYGMY_PORT_PUSH, PYGMY_CATALOG_URL and PYGMY_ORDER_URL (the nodes', with commas between),
-#              PYGMY_STALE_READS (on or off)
+#              PYGMY_STALE_READS (on or off), PYGMY_FRONTEND_NAME (F1; each has its own; empty: the store is no cluster), PYGMY_PUSH_URL (where the nodes reach its
+#              port for pushes; what follows from PYGMY_LISTEN and PYGMY_PORT_PUSH)
 # A node and a frontend also take PYGMY_SECRETS_DIR (with peer.token), and PYGMY_PEER_CA, _CERT, _KEY: with them they talk TLS.
 # All are checked here, so that no value can be read by nginx as anything but a value. Makes the folders that nginx wants, and
 # links by which the configuration finds the program and the logs whatever their paths look like. Starts and stops nothing; run it
@@ -74,6 +75,7 @@ check_settings() {
         *) fail "PYGMY_LOG_LEVEL must be debug, info, warning or error: '$PYGMY_LOG_LEVEL'" ;;
     esac
     if [[ $PYGMY_ROLE != store ]]; then check_peer_settings; fi
+    if [[ $PYGMY_ROLE == frontend ]]; then check_frontend_settings; fi
 }
 
 # Sets `tls` to on or off, and `token`.
@@ -120,6 +122,21 @@ size_up() {
     keepalive=$((connections_max / 4 / workers))
 }
 
+# Sets `push_url` to where the nodes reach this frontend.
+check_frontend_settings() {
+    local LC_ALL=C listen=$PYGMY_LISTEN scheme=http
+    if [[ $tls == on ]]; then scheme=https; fi
+    case $listen in
+        '*' | 0.0.0.0 | '[::]') listen='' ;;
+    esac
+    : "${PYGMY_FRONTEND_NAME=F1}"
+    [[ $PYGMY_FRONTEND_NAME =~ ^[A-Za-z0-9-]{0,16}$ ]] ||
+        fail "PYGMY_FRONTEND_NAME may have up to 16 letters, digits and hyphens: '$PYGMY_FRONTEND_NAME'"
+    push_url=${PYGMY_PUSH_URL:-${listen:+$scheme://$listen:$PYGMY_PORT_PUSH}}
+    [[ ${#push_url} -le 200 && $push_url =~ ^$scheme://(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+):[1-9][0-9]{0,4}$ ]] ||
+        fail "PYGMY_PUSH_URL must say where the nodes reach this frontend, like $scheme://192.0.2.1:8019: '$push_url'"
+}
+
 # Prints a server line for each URL of the list in variable $1; $2 are the words behind the address, $3... the weights of the first ones.
 servers() {
     local urls url list=${!1:-} words=$2 LC_ALL=C
@@ -150,7 +167,7 @@ list_values() {
         port=PYGMY_PORT_$name
         values[PORT_$name]=${!port}
     done
-    values+=([RUN_DIR]=$PYGMY_RUN_DIR [LISTEN]=$PYGMY_LISTEN [LEASE_MS]=$PYGMY_LEASE_MS [LOG_LEVEL]=$log_level [VIA]=$via
+    values+=([FRONTEND_NAME]='' [PUSH_URL]='' [RUN_DIR]=$PYGMY_RUN_DIR [LISTEN]=$PYGMY_LISTEN [LEASE_MS]=$PYGMY_LEASE_MS [LOG_LEVEL]=$log_level [VIA]=$via
         [WORKERS]=$workers [FILES]=$files [CONNECTIONS]=$connections [OPEN_FILES]=$open_files [KEEPALIVE]=$keepalive
         [READ_ERRORS]=error_pages.conf)
     if [[ $PYGMY_ROLE == store ]]; then return; fi
@@ -165,6 +182,7 @@ list_values() {
 
 # The nodes of a frontend, and what it does when none of them can answer.
 list_nodes() {
+    values+=([FRONTEND_NAME]=$PYGMY_FRONTEND_NAME [PUSH_URL]=$push_url)
     local scheme=${values[SCHEME]} once='max_fails=1 fail_timeout=1s' always='max_fails=0 backup' tries name
     values[CATALOG_SERVERS]=$(servers PYGMY_CATALOG_URL "$once") || exit
     values[ORDER_SERVERS]=$(servers PYGMY_ORDER_URL "$once" 10000 50) || exit

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Shows a running cluster at work: a purchase made at one node is seen at all of them and at the frontend.
+# Shows a running cluster at work: a purchase made at one node is seen at all of them and at the frontends.
 #
 # It buys two copies of book 1 and changes nothing else. Every command is printed before it runs, so that it can be
 # repeated by hand.
@@ -25,20 +25,21 @@ eval "$(client/cluster.sh env | sed 's/^/declare /')"
 # What the start left for the client, whatever else the environment says.
 export PYGMY_CONFIG=${PYGMY_CLIENT_ENV:-.build/release/etc/pygmy.env}
 unset "${!PYGMY_PORT_@}" PYGMY_LISTEN
+IFS=, read -r -a frontends <<<"$PYGMY_URL"
 IFS=, read -r -a catalogs <<<"$PYGMY_CATALOG_URL"
 IFS=, read -r -a orders <<<"$PYGMY_ORDER_URL"
 
 ask -X POST "${orders[0]}/buy/1"
 # A read at another node shows what was acknowledged before: it asks for the newest.
 for catalog in "${catalogs[@]}"; do ask -H 'X-Pygmy-Consistency: strict' "$catalog/item/1"; done
-ask "$PYGMY_URL/lookup?id=1"
+for frontend in "${frontends[@]}"; do ask "$frontend/lookup?id=1"; done
 show "$program" buy 1
 show "$program" status
 
 cat <<TEXT
 
 The cluster runs. Open in a browser, or with curl:
-  $PYGMY_URL/lookup?id=2
+  ${frontends[-1]}/lookup?id=2
   ${catalogs[0]}/item         every book, at node A
   ${orders[-1]}/orders       every order, at the last node
 

@@ -43,7 +43,7 @@ machine_curl() {
 
 machine_url() {
     local scheme=$cluster_scheme
-    if [[ $1 == frontend ]]; then scheme=http; fi
+    if [[ $1 == frontend* ]]; then scheme=http; fi
     printf '%s://%s:%s%s' "$scheme" "$reach" "$2" "$3"
 }
 
@@ -62,7 +62,7 @@ launch_unready() {
         name=${names[number]}
         if [[ $code == 000 && $name == [co]*-* ]]; then
             nginx=nginx-$PYGMY_NODE
-        elif [[ $code != 200 ]] || { [[ $name == frontend ]] && ! machine_has_lease; }; then
+        elif [[ $code != 200 ]] || { [[ $name == frontend* ]] && ! machine_has_lease; }; then
             printf '%s\n' "$name"
         fi
     done < <(curl "${machine_words[@]}" --parallel --parallel-immediate --write-out '%{urlnum} %{http_code}\n' "${urls[@]}" 2>/dev/null </dev/null)
@@ -80,7 +80,7 @@ launch_reason() {
     machine_curl
     while read -r name port path; do
         if [[ $name != "$1" || $path == - ]]; then continue; fi
-        if [[ $name == frontend ]]; then
+        if [[ $name == frontend* ]]; then
             machine_has_lease || printf 'no node answers the frontend, so its cache does not work'
             continue
         fi
@@ -221,7 +221,7 @@ cluster_launch() {
     fi
 }
 
-# Ends everything: the frontend, then the nodes, then etcd, each kind at the same time.
+# Ends everything: the frontends, then the nodes, then etcd, each kind at the same time.
 cluster_stop() {
     local kind machine job jobs result=0
     for kind in frontend nodes etcd; do
@@ -240,8 +240,8 @@ machine_stop_kind() {
     local name names=()
     for name in "${process_names[@]}"; do
         case $1/$name in
-            frontend/frontend | etcd/etcd-*) names+=("$name") ;;
-            nodes/etcd-* | nodes/frontend | frontend/* | etcd/*) ;;
+            frontend/frontend* | etcd/etcd-*) names+=("$name") ;;
+            nodes/etcd-* | nodes/frontend* | frontend/* | etcd/*) ;;
             *) names+=("$name") ;;
         esac
     done

@@ -38,7 +38,7 @@ cluster_table() {
 
 cluster_addresses() {
     local node
-    say "  frontend   http://$cluster_reach:$PYGMY_PORT_FRONTEND/"
+    for node in $cluster_frontends; do say "  $(printf %-10s "$node") $(cluster_frontend_url "$node")/"; done
     for node in $PYGMY_CLUSTER_NODES; do
         say "  node $node     $cluster_scheme://$(cluster_address "$node"):$PYGMY_PORT_CATALOG_A/ (catalog)" \
             " $cluster_scheme://$(cluster_address "$node"):$PYGMY_PORT_ORDER_A/ (order)"
@@ -51,7 +51,13 @@ cluster_addresses() {
 
 cluster_json() {
     local lines=$1 overall=$2 node name state pid uptime pss restarts total=0 comma=''
-    printf '{"status":"%s","frontend":"http://%s:%d/","nodes":[' "$overall" "$cluster_reach" "$PYGMY_PORT_FRONTEND"
+    printf '{"status":"%s","frontend":"%s/","frontends":[' "$overall" "$(cluster_frontend_url frontend)"
+    for node in $cluster_frontends; do
+        printf '%s{"name":"%s","url":"%s/"}' "$comma" "$node" "$(cluster_frontend_url "$node")"
+        comma=,
+    done
+    comma=''
+    printf '],"nodes":['
     for node in $PYGMY_CLUSTER_NODES; do
         printf '%s{"name":"%s","catalog":"%s://%s:%d/","order":"%s://%s:%d/"}' "$comma" "$node" \
             "$cluster_scheme" "$(cluster_address "$node")" "$PYGMY_PORT_CATALOG_A" "$cluster_scheme" "$(cluster_address "$node")" "$PYGMY_PORT_ORDER_A"

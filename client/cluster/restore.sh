@@ -24,7 +24,7 @@ cluster_restore_finish() {
     cluster_stop || return
     mark=$(in_machine "$first" machine_restore_mark) || return
     for machine in $(cluster_all_machines); do
-        if [[ $machine != frontend ]]; then in_machine "$machine" machine_put_aside "$mark" "$first" || return; fi
+        if [[ $machine != frontend* ]]; then in_machine "$machine" machine_put_aside "$mark" "$first" || return; fi
     done
     od -An -v -tx1 -N8 /dev/urandom | tr -d ' \n' >"$cluster_state/etcd.token" || return
     for machine in $PYGMY_CLUSTER_ETCD; do in_machine "$machine" machine_start "etcd-$machine" >/dev/null || return; done

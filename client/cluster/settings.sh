@@ -12,20 +12,20 @@
 settings_names=(
     PYGMY_ROLE PYGMY_NODE PYGMY_STATE_DIR PYGMY_RUN_DIR PYGMY_LOG_DIR PYGMY_SECRETS_DIR PYGMY_DB PYGMY_CATALOGUE
     PYGMY_LISTEN PYGMY_PORT_FRONTEND PYGMY_PORT_PUSH PYGMY_PORT_CATALOG_A PYGMY_PORT_ORDER_A
-    PYGMY_ETCD PYGMY_FRONTENDS PYGMY_URL PYGMY_CATALOG_URL PYGMY_ORDER_URL
+    PYGMY_FRONTEND_NAME PYGMY_PUSH_URL PYGMY_ETCD PYGMY_URL PYGMY_CATALOG_URL PYGMY_ORDER_URL
     PYGMY_PEER_CA PYGMY_PEER_CERT PYGMY_PEER_KEY PYGMY_STALE_READS PYGMY_LEASE_MS PYGMY_THREADS PYGMY_LOG_LEVEL
 )
 
 # What a cluster is made with. (Its address in $cluster_listen is PYGMY_LISTEN: the frontend's; a node has its own.)
 readonly cluster_fixed=(
-    PYGMY_CLUSTER_NODES PYGMY_CLUSTER_ETCD PYGMY_CLUSTER_NET PYGMY_CLUSTER_TLS PYGMY_LISTEN PYGMY_PORT_FRONTEND PYGMY_PORT_PUSH
+    PYGMY_CLUSTER_NODES PYGMY_CLUSTER_ETCD PYGMY_CLUSTER_FRONTENDS PYGMY_CLUSTER_NET PYGMY_CLUSTER_TLS PYGMY_LISTEN PYGMY_PORT_FRONTEND PYGMY_PORT_PUSH
     PYGMY_PORT_CATALOG_A PYGMY_PORT_ORDER_A PYGMY_PORT_ETCD PYGMY_PORT_ETCD_PEER
 )
-readonly cluster_letters=ABCDEFGHIJKLMNOPQRSTUVWXYZ cluster_nodes_max=9
+readonly cluster_letters=ABCDEFGHIJKLMNOPQRSTUVWXYZ cluster_nodes_max=9 cluster_frontends_max=8       # FRONTENDS_MAX in db/limits.h
 
 # ---- of the cluster ------------------------------------------------------------------------------
 
-# Fills in every setting. $1: how many nodes a new cluster gets; empty: 3.
+# Fills in every setting. $1: how many nodes a new cluster gets; empty: 3. $2: how many frontends; empty: 1, or as many as it has.
 cluster_load() {
     local name given=()
     if [[ -n ${PYGMY_CONFIG:-} ]]; then
@@ -39,6 +39,12 @@ cluster_load() {
     cluster_state=$PYGMY_STATE_DIR cluster_run=$PYGMY_RUN_DIR app=$PYGMY_STATE_DIR/app
     cluster_is_made=no
     if [[ -r $cluster_state/cluster.env ]]; then cluster_recall "${given[@]}"; else cluster_default "${1:-3}"; fi
+    if [[ -n ${2:-} ]]; then
+        [[ $cluster_is_made == no || $2 -ge ${PYGMY_CLUSTER_FRONTENDS:-1} ]] ||
+            fail "$exit_usage" "this cluster has $PYGMY_CLUSTER_FRONTENDS frontends; $cluster_script stop frontend-$PYGMY_CLUSTER_FRONTENDS ends one of them"
+        PYGMY_CLUSTER_FRONTENDS=$2
+    fi
+    : "${PYGMY_CLUSTER_FRONTENDS:=1}"
     cluster_listen=$PYGMY_LISTEN
     : "${PYGMY_SECRETS_DIR:=$cluster_state/secrets}" "${PYGMY_CATALOGUE:=$app/catalogue.json}"
     : "${PYGMY_STALE_READS:=on}" "${PYGMY_LEASE_MS:=2000}" "${PYGMY_THREADS:=32}" "${PYGMY_LOG_LEVEL:=info}"
@@ -78,7 +84,9 @@ cluster_derive() {
         0.0.0.0 | '*') cluster_reach=127.0.0.1 ;;
         '[::]') cluster_reach='[::1]' ;;
     esac
-    reach=$cluster_reach cluster_catalog_urls='' cluster_order_urls=''
+    reach=$cluster_reach cluster_catalog_urls='' cluster_order_urls='' cluster_port_frontend=$PYGMY_PORT_FRONTEND cluster_port_push=$PYGMY_PORT_PUSH
+    cluster_frontends=$(seq -s ' ' -f 'frontend-%g' "$PYGMY_CLUSTER_FRONTENDS")
+    cluster_frontends=${cluster_frontends/frontend-1/frontend}
     for node in $PYGMY_CLUSTER_NODES; do
         cluster_catalog_urls+=,$cluster_scheme://$(cluster_address "$node"):$PYGMY_PORT_CATALOG_A
         cluster_order_urls+=,$cluster_scheme://$(cluster_address "$node"):$PYGMY_PORT_ORDER_A
@@ -100,7 +108,11 @@ cluster_check() {
         name=PYGMY_PORT_$name port=${!name}
         [[ $port =~ ^[1-9][0-9]{0,4}$ && $port -le 65535 ]] || fail "$exit_usage" "$name must be a port from 1 to 65535: $port"
     done
+    [[ $PYGMY_CLUSTER_FRONTENDS =~ ^[1-9]$ && $PYGMY_CLUSTER_FRONTENDS -le $cluster_frontends_max ]] ||
+        fail "$exit_usage" "a cluster on one machine has 1 to $cluster_frontends_max frontends: $PYGMY_CLUSTER_FRONTENDS"
     cluster_check_distinct PYGMY_PORT_FRONTEND PYGMY_PORT_PUSH
+    [[ $PYGMY_CLUSTER_FRONTENDS -eq 1 || $(((PYGMY_PORT_PUSH - PYGMY_PORT_FRONTEND) % 10)) -ne 0 ]] ||
+        fail "$exit_usage" "PYGMY_PORT_FRONTEND and PYGMY_PORT_PUSH: each further frontend has ports 10 higher, so they may not differ by tens"
     cluster_check_distinct PYGMY_PORT_CATALOG_A PYGMY_PORT_ORDER_A PYGMY_PORT_ETCD PYGMY_PORT_ETCD_PEER
     [[ $PYGMY_CLUSTER_NET =~ ^[1-9][0-9]{0,2}(\.[0-9]{1,3}){2}$ ]] ||
         fail "$exit_usage" "PYGMY_CLUSTER_NET must be the first three numbers of addresses of this machine, like 127.0.1: $PYGMY_CLUSTER_NET"
@@ -108,7 +120,7 @@ cluster_check() {
     for name in PYGMY_LEASE_MS PYGMY_THREADS; do
         [[ ${!name} =~ ^[1-9][0-9]{0,6}$ ]] || fail "$exit_usage" "$name must be a number above 0: ${!name}"
     done
-    PYGMY_RUN_DIR=$cluster_run/frontend settings_sockets_fit ||
+    PYGMY_RUN_DIR=$cluster_run/frontend-2 settings_sockets_fit ||
         fail "$exit_usage" "PYGMY_RUN_DIR is too long for Unix sockets ($socket_path_limit bytes): $cluster_run"
 }
 
@@ -126,11 +138,29 @@ cluster_address() {
     printf '%s.%d' "$PYGMY_CLUSTER_NET" $((${#before} + 1))
 }
 
+# Sets the ports of frontend $1: each further one's are 10 higher.
+cluster_frontend_ports() {
+    local number=${1#frontend}
+    number=${number#-}
+    PYGMY_PORT_FRONTEND=$((cluster_port_frontend + 10 * (${number:-1} - 1))) PYGMY_PORT_PUSH=$((cluster_port_push + 10 * (${number:-1} - 1)))
+    PYGMY_FRONTEND_NAME=F${number:-1}
+}
+
+# Prints the public URL of frontend $1.
+cluster_frontend_url() { (cluster_frontend_ports "$1" && printf 'http://%s:%s' "$cluster_reach" "$PYGMY_PORT_FRONTEND"); }
+
+# Prints the public URLs of all, with commas between.
+cluster_frontend_urls() {
+    local name urls=''
+    for name in $cluster_frontends; do urls+=,$(cluster_frontend_url "$name"); done
+    printf '%s' "${urls#,}"
+}
+
 # Prints the names of all machines.
-cluster_machines() { printf '%s\n' $PYGMY_CLUSTER_NODES frontend; }
+cluster_machines() { printf '%s\n' $PYGMY_CLUSTER_NODES $cluster_frontends; }
 
 # Also those that have only an etcd member left.
-cluster_all_machines() { printf '%s\n' $PYGMY_CLUSTER_NODES $PYGMY_CLUSTER_ETCD frontend | awk '!seen[$0]++'; }
+cluster_all_machines() { printf '%s\n' $PYGMY_CLUSTER_NODES $PYGMY_CLUSTER_ETCD $cluster_frontends | awk '!seen[$0]++'; }
 
 cluster_has_etcd() { [[ " $PYGMY_CLUSTER_ETCD " == *" $1 "* ]]; }
 cluster_has_node() { [[ " $PYGMY_CLUSTER_NODES " == *" $1 "* ]]; }
@@ -162,20 +192,21 @@ cluster_record() {
 
 # ---- of one machine ------------------------------------------------------------------------------
 
-# Makes all settings those of node $1, or of the frontend. A node that was removed and still has an etcd member has only that.
+# Makes all settings those of node $1, or of frontend $1. A node that was removed and still has an etcd member has only that.
 enter() {
     app=$cluster_state/app
     PYGMY_STATE_DIR=$cluster_state/$1 PYGMY_RUN_DIR=$cluster_run/$1
     PYGMY_LOG_DIR=$PYGMY_STATE_DIR/logs PYGMY_DB=$PYGMY_STATE_DIR/store.db
-    PYGMY_URL=http://$cluster_reach:$PYGMY_PORT_FRONTEND PYGMY_CATALOG_URL=$cluster_catalog_urls PYGMY_ORDER_URL=$cluster_order_urls
-    PYGMY_FRONTENDS=$cluster_scheme://$cluster_reach:$PYGMY_PORT_PUSH PYGMY_ETCD=$(cluster_etcd_urls "$1")
+    PYGMY_URL=$(cluster_frontend_urls) PYGMY_CATALOG_URL=$cluster_catalog_urls PYGMY_ORDER_URL=$cluster_order_urls
+    PYGMY_FRONTEND_NAME='' PYGMY_PUSH_URL='' PYGMY_ETCD=$(cluster_etcd_urls "$1")
     PYGMY_PEER_CA='' PYGMY_PEER_CERT='' PYGMY_PEER_KEY=''
     if [[ $PYGMY_CLUSTER_TLS == on ]]; then
         PYGMY_PEER_CA=$PYGMY_SECRETS_DIR/tls/ca.pem PYGMY_PEER_CERT=$PYGMY_SECRETS_DIR/tls/$1.pem PYGMY_PEER_KEY=$PYGMY_SECRETS_DIR/tls/$1.key
     fi
-    if [[ $1 == frontend ]]; then
-        PYGMY_ROLE=frontend PYGMY_NODE='' PYGMY_LISTEN=$cluster_listen
-        reach=$cluster_reach process_names=(frontend) worker_names=()
+    if [[ $1 == frontend* ]]; then
+        cluster_frontend_ports "$1"
+        PYGMY_ROLE=frontend PYGMY_NODE='' PYGMY_LISTEN=$cluster_listen PYGMY_PUSH_URL=$cluster_scheme://$cluster_reach:$PYGMY_PORT_PUSH
+        reach=$cluster_reach process_names=("$1") worker_names=()
         return
     fi
     PYGMY_ROLE=node PYGMY_NODE=$1 PYGMY_LISTEN=$(cluster_address "$1")
@@ -206,7 +237,7 @@ settings_listeners() {
             etcd-*) printf '%s\n' "$name $PYGMY_PORT_ETCD /health" "$name $PYGMY_PORT_ETCD_PEER -" ;;
             catalog-*) printf '%s\n' "$name $PYGMY_PORT_CATALOG_A /readyz" ;;
             order-*) printf '%s\n' "$name $PYGMY_PORT_ORDER_A /readyz" ;;
-            frontend) printf '%s\n' "$name $PYGMY_PORT_FRONTEND /healthz" "$name $PYGMY_PORT_PUSH -" ;;
+            frontend*) printf '%s\n' "$name $PYGMY_PORT_FRONTEND /healthz" "$name $PYGMY_PORT_PUSH -" ;;
         esac
     done
 }

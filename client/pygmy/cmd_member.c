@@ -1,5 +1,5 @@
 /*
- * pygmy member list|add|remove: who belongs to the cluster. All but list need the admin token.
+ * pygmy member list|add|remove|forget: who belongs to the cluster. All but list need the admin token.
  */
 #include <stdio.h>
 #include <string.h>
@@ -32,18 +32,20 @@ static enum outcome member_list(struct client *client, const struct member_optio
 	return outcome;
 }
 
-static enum outcome change(struct client *client, const char *method, const char *body, const struct member_options *options, const char *done)
+/* what: "member" or "frontend", of which the path is the plural. */
+static enum outcome change(struct client *client, const char *what, const char *method, const char *body, const struct member_options *options,
+			   const char *done)
 {
 	char path[MEMBER_PATH_BYTES];
 	struct reply reply;
 	if (!node_name_is_valid(slice_of(options->name)))
-		return client_fail(client, OUTCOME_USAGE, "usage", "a member's name has 1 to %d letters, digits and hyphens", NODE_NAME_MAX_BYTES);
+		return client_fail(client, OUTCOME_USAGE, "usage", "a %s's name has 1 to %d letters, digits and hyphens", what, NODE_NAME_MAX_BYTES);
 	if (options->key != NULL && !new_key_is_valid(options->key))
 		return client_fail(client, OUTCOME_USAGE, "usage", "a key has 1 to %d letters, digits and ._:-", REQUEST_KEY_MAX_BYTES);
 	enum outcome outcome = client_need_token(client);
 	if (outcome != OUTCOME_DONE)
 		return outcome;
-	(void)snprintf(path, sizeof(path), "/members/%s", options->name);
+	(void)snprintf(path, sizeof(path), "/%ss/%s", what, options->name);
 	const struct ask ask = { .urls = &client->settings.catalog, .changes = true,
 				 .request = { .method = method, .path = path, .body = body, .body_len = body == NULL ? 0 : strlen(body),
 					      .token = client->token.value, .key = options->key } };
@@ -51,7 +53,7 @@ static enum outcome change(struct client *client, const char *method, const char
 	if (outcome == OUTCOME_DONE && client->json)
 		client_print_json(&reply.answer);
 	else if (outcome == OUTCOME_DONE)
-		(void)printf("Member %s %s.\n", options->name, done);
+		(void)printf("The %s %s %s.\n", what, options->name, done);
 	reply_close(&reply);
 	return outcome;
 }
@@ -65,19 +67,25 @@ static enum outcome member_add(struct client *client, const struct member_option
 				   "--order-url http://127.0.1.4:8013 (with a port, and nothing behind it)");
 	/* What passes for a URL here holds nothing that JSON would have to escape. */
 	(void)snprintf(body, sizeof(body), "{\"catalog_url\":\"%s\",\"order_url\":\"%s\"}", options->catalog_url, options->order_url);
-	return change(client, "PUT", body, options, "belongs to the cluster now; pygmy status shows when it is ready");
+	return change(client, "member", "PUT", body, options, "belongs to the cluster now; pygmy status shows when it is ready");
 }
 
 static enum outcome member_remove(struct client *client, const struct member_options *options)
 {
-	return change(client, "DELETE", NULL, options, "does not belong to the cluster any more; its node serves nothing now");
+	return change(client, "member", "DELETE", NULL, options, "does not belong to the cluster any more; its node serves nothing now");
+}
+
+static enum outcome member_forget(struct client *client, const struct member_options *options)
+{
+	return change(client, "frontend", "DELETE", NULL, options, "is forgotten; if it still runs, it joins again");
 }
 
 static const struct member_verb {
 	const char *name;
 	bool has_name, has_urls;
 	enum outcome (*run)(struct client *client, const struct member_options *options);
-} verbs[] = { { "list", false, false, member_list }, { "add", true, true, member_add }, { "remove", true, false, member_remove } };
+} verbs[] = { { "list", false, false, member_list }, { "add", true, true, member_add }, { "remove", true, false, member_remove },
+	    { "forget", true, false, member_forget } };
 
 static const struct member_verb *find_verb(const char *name)
 {
@@ -102,7 +110,7 @@ static enum outcome run_member(struct client *client, int argc, char **argv)
 		return outcome;
 	const struct member_verb *verb = find_verb(args.positionals[0]);
 	if (verb == NULL || args.positional_count != (verb->has_name ? 2u : 1u))
-		return client_fail(client, OUTCOME_USAGE, "usage", "it is member list, add NAME or remove NAME (more: pygmy help member)");
+		return client_fail(client, OUTCOME_USAGE, "usage", "it is member list, add NAME, remove NAME or forget NAME (more: pygmy help member)");
 	bool has_urls = given.catalog_url != NULL || given.order_url != NULL;
 	if ((has_urls && !verb->has_urls) || (given.key != NULL && !verb->has_name))
 		return client_fail(client, OUTCOME_USAGE, "usage", "member %s takes no %s", verb->name, has_urls ? "--catalog-url and --order-url" : "--key");
@@ -113,12 +121,13 @@ static enum outcome run_member(struct client *client, int argc, char **argv)
 
 const struct command command_member = {
 	.name = "member",
-	.usage = "list | add NAME --catalog-url URL --order-url URL | remove NAME",
+	.usage = "list | add NAME --catalog-url URL --order-url URL | remove NAME | forget NAME",
 	.summary = "show and change who belongs to the cluster (changes need the admin token)",
 	.help = "  member list                                     as pygmy status shows it\n"
 		"  member add NAME --catalog-url URL --order-url URL\n"
 		"                                                  also for one that moves: give its new addresses\n"
-		"  member remove NAME                              the last one can't be removed\n\n"
+		"  member remove NAME                              the last one can't be removed\n"
+		"  member forget NAME                              a frontend that is gone for good, or moves\n\n"
 		"  --catalog-url URL, --order-url URL\n"
 		"                       here: where the frontends and the other nodes reach the new member's workers\n"
 		"  --key KEY            the request key of a change, to ask again after exit status 4\n\n"

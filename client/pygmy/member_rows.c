@@ -111,6 +111,33 @@ static void show_log(const json_t *log)
 	text_close(&line);
 }
 
+static const struct table_column frontend_columns[] = {
+	{ .title = "FRONTEND" },
+	{ .title = "COUNTS" },
+	{ .title = "SINCE INDEX", .right = true },
+	{ .title = "ADDRESS FOR PUSHES", .flexible = true },
+};
+
+/* Those that writes wait for, and those that are fenced. */
+static void show_frontends(const struct client *client, const json_t *frontends)
+{
+	struct table table;
+	size_t index;
+	const json_t *frontend;
+	if (json_array_size(frontends) == 0)
+		return;
+	(void)printf("\n");
+	client_table_init(client, &table, frontend_columns, sizeof(frontend_columns) / sizeof(frontend_columns[0]));
+	json_array_foreach((json_t *)(uintptr_t)frontends, index, frontend) {
+		add_text(&table, frontend, "name", SIZE_MAX);
+		table_add_string(&table, json_is_true(json_object_get(frontend, "fenced")) ? "NO: fenced" : "yes");
+		add_number(&table, frontend, "since");
+		add_text(&table, frontend, "url", SIZE_MAX);
+	}
+	(void)table_flush(&table);
+	table_close(&table);
+}
+
 void member_rows_show(const struct client *client, const json_t *envelope)
 {
 	struct table table;
@@ -121,6 +148,7 @@ void member_rows_show(const struct client *client, const json_t *envelope)
 		add_member(&table, member);
 	(void)table_flush(&table);
 	table_close(&table);
+	show_frontends(client, json_object_get(envelope, "frontends"));
 	if (member_rows_is_cluster(envelope))
 		show_log(json_object_get(envelope, "log"));
 }

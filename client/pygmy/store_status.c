@@ -18,8 +18,10 @@ static void add_servers(struct store_status *status, const char *kind, const str
 		server->kind = kind;
 		server->url.count = 1;
 		memcpy(server->url.url[0], urls->url[i], sizeof(server->url.url[0]));
-		if (urls->count == 1)
+		if (urls->count == 1 || (i == 0 && strcmp(kind, "frontend") == 0))
 			(void)snprintf(server->name, sizeof(server->name), "%s", kind);
+		else if (strcmp(kind, "frontend") == 0)
+			(void)snprintf(server->name, sizeof(server->name), "%s-%zu", kind, i + 1);
 		else
 			(void)snprintf(server->name, sizeof(server->name), "%s-%c", kind, (char)('A' + i));
 		http_answer_init(&server->job.answer);

@@ -46,7 +46,7 @@ launch_nginx() {
 launch_process() {
     stop_process "$1" || return
     case $1 in
-        nginx* | frontend) launch_nginx "$1" ;;
+        nginx* | frontend*) launch_nginx "$1" ;;
         etcd-*) launch_etcd "$1" ;;
         *) launch_worker "$1" ;;
     esac
@@ -136,7 +136,7 @@ launch_explain() {
     local name log reason pid started boot log_offset
     for name in "$@"; do
         log=$PYGMY_LOG_DIR/$name.log
-        if [[ $name == nginx* || $name == frontend ]]; then log=$PYGMY_LOG_DIR/nginx-error.log; fi
+        if [[ $name == nginx* || $name == frontend* ]]; then log=$PYGMY_LOG_DIR/nginx-error.log; fi
         if ! process_is_alive "$name"; then
             say "$me: $name does not run"
         elif launch_is_dying "$name"; then
@@ -155,7 +155,7 @@ launch_explain() {
 stop_process() {
     local signal=TERM
     # QUIT lets nginx finish the requests it is working on.
-    if [[ $1 == nginx* || $1 == frontend ]]; then signal=QUIT; fi
+    if [[ $1 == nginx* || $1 == frontend* ]]; then signal=QUIT; fi
     process_end "$1" "$signal" && rm -f -- "$PYGMY_RUN_DIR/$1.sock"
 }
 

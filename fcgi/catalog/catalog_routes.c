@@ -5,7 +5,7 @@
 
 static const char *const ID[] = { "id", NULL };
 static const char *const PAGE_OF_TOPIC[] = { "topic", "after", "limit", NULL };
-static const char *const CHANGES[] = { "since", "log", NULL };
+static const char *const CHANGES[] = { "since", "log", "frontend", "joined", NULL };
 
 static const struct route routes[] = {
 	{ .method = METHOD_GET, .pattern = "/lookup", .handler = item_lookup, .parameters = ID, .needs_replica = true },

@@ -1,5 +1,5 @@
 /*
- * members_show: GET /members: every configured member and every heartbeat, and the log.
+ * members_show: GET /members: every configured member and every heartbeat, the frontends, and the log.
  *
  * What a member says of itself comes from its heartbeat; whether it agrees is this replica's own comparison with it, at the index
  * that it published. The list is answered whatever state this replica is in: it is there to find out.
@@ -27,6 +27,8 @@ struct show {
 	struct node_view view;
 	struct configured_member configured[MEMBERS_MAX];
 	size_t configured_count;
+	struct registered_frontend frontends[FRONTENDS_MAX];
+	size_t frontend_count;
 	struct roster_view roster;
 	struct shown_member members[MEMBERS_MAX + ROLL_MAX];
 	size_t count;
@@ -98,6 +100,22 @@ static void put_member(struct writer *out, const struct show *show, const struct
 	writer_put_literal(out, "}");
 }
 
+/* ---- the frontends -------------------------------------------------------------------------------------- */
+
+static void put_frontends(struct writer *out, const struct show *show)
+{
+	writer_put_literal(out, "\"frontends\":[");
+	for (size_t i = 0; i < show->frontend_count; i++) {
+		const struct registered_frontend *frontend = &show->frontends[i];
+		writer_printf(out, "%s{\"fenced\":%s,", i > 0 ? "," : "", frontend->fenced ? "true" : "false");
+		put_text(out, "name", frontend->name);
+		writer_printf(out, ",\"since\":%" PRIu64 ",", frontend->since);
+		put_text(out, "url", frontend->url);
+		writer_put_literal(out, "}");
+	}
+	writer_put_literal(out, "],");
+}
+
 /* ---- the log ------------------------------------------------------------------------------------------- */
 
 static void put_endpoints(struct writer *out, const struct roster_view *roster)
@@ -125,7 +143,10 @@ static void put_log(struct writer *out, const struct show *show)
 	const struct node_view *view = &show->view;
 	char id[LOG_ID_TEXT_LEN + 1];
 	replica_log_id(show->replica, id);
-	writer_put_literal(out, "{\"log\":{");
+	writer_put_literal(out, "{");
+	if (show->cluster != NULL)
+		put_frontends(out, show);
+	writer_put_literal(out, "\"log\":{");
 	if (show->cluster != NULL) {
 		writer_printf(out, "\"base_index\":%" PRIu64 ",\"cluster_id\":\"%016" PRIx64 "\",\"create_revision\":%" PRIu64 ",", view->base_index,
 			view->cluster_id, view->create_revision);
@@ -168,6 +189,8 @@ static enum pygmy_error collect_cluster(struct show *show)
 		error = reader_begin_as_is(show->replica, &show->reader);
 	if (error == PYGMY_OK)
 		error = reader_members(show->reader, show->configured, &show->configured_count);
+	if (error == PYGMY_OK)
+		error = reader_frontends(show->reader, show->frontends, &show->frontend_count);
 	for (size_t i = 0; error == PYGMY_OK && i < show->configured_count; i++)
 		add(show, show->configured[i].name, &show->configured[i], find_heartbeat(&show->roster, show->configured[i].name));
 	for (size_t i = 0; error == PYGMY_OK && i < show->roster.count; i++)

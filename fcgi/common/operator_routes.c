@@ -234,6 +234,7 @@ static void put_replica(struct writer *out, struct replica *replica)
 	put_counter(out, "pygmy_pushes_total", "Batches of changes pushed to frontends.", &stats->pushes);
 	put_counter(out, "pygmy_push_failures_total", "Pushes that a frontend did not confirm.", &stats->push_failures);
 	put_counter(out, "pygmy_push_lapses_total", "Writes that waited out the lease of a silent frontend.", &stats->push_lapses);
+	put_counter(out, "pygmy_fences_total", "Frontends that this process had fenced, because they did not confirm a push.", &stats->fences);
 	put_histogram(out, "pygmy_commit_batch_commands", "Commands per commit.", &stats->batch_commands);
 	put_histogram(out, "pygmy_commit_seconds", "Duration of commits.", &stats->commit_seconds);
 	put_histogram(out, "pygmy_push_seconds", "Duration of pushes.", &stats->push_seconds);

@@ -21,6 +21,7 @@
 
 #include "db/monotonic.h"
 #include "fcgi/common/connections.h"
+#include "fcgi/common/frontend_routes.h"
 #include "fcgi/common/member_routes.h"
 #include "fcgi/common/operator_routes.h"
 #include "fcgi/common/serve.h"
@@ -58,6 +59,8 @@ void worker_init(struct worker *worker, const struct worker_app *app)
 		worker->routes[worker->route_count++] = &app->routes[i];
 	for (size_t i = 0; i < operator_route_count && worker->route_count < ROUTES_MAX; i++)
 		worker->routes[worker->route_count++] = &operator_routes[i];
+	for (size_t i = 0; i < frontend_route_count && worker->route_count < ROUTES_MAX; i++)
+		worker->routes[worker->route_count++] = &frontend_routes[i];
 	for (size_t i = 0; i < member_route_count && worker->route_count < ROUTES_MAX; i++)
 		worker->routes[worker->route_count++] = &member_routes[i];
 }

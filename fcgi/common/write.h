@@ -12,6 +12,7 @@
 #define KEY_SCOPE_ITEM "item"
 #define KEY_SCOPE_IMPORT "import"
 #define KEY_SCOPE_MEMBER "member"
+#define KEY_SCOPE_FRONTEND "frontend"
 
 /*
  * Gives the command its key and time. The key is the client's Idempotency-Key, else nginx's for this request, else (a worker without

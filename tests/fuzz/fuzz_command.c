@@ -76,6 +76,15 @@ static void check_limits(const struct command *command)
 	case COMMAND_AUDIT:
 		check(command->audit.rows >= 1 && command->audit.rows <= AUDIT_ROWS_MAX);
 		return;
+	case COMMAND_FRONTEND_JOIN:
+		check_member(command->frontend_join.name, command->frontend_join.url);
+		return;
+	case COMMAND_FRONTEND_FENCE:
+		check_member(command->frontend_fence.name, SLICE_LITERAL("x"));
+		return;
+	case COMMAND_FRONTEND_LEAVE:
+		check_member(command->frontend_leave.name, SLICE_LITERAL("x"));
+		return;
 	}
 	abort();
 }

@@ -210,8 +210,8 @@ static void hash_table(crypto_generichash_state *state, struct database *databas
 static void hash_content(struct database *database, uint8_t out[CHAIN_BYTES])
 {
 	static const char *const tables[] = { "SELECT * FROM items ORDER BY 1", "SELECT * FROM orders ORDER BY 1", "SELECT * FROM results ORDER BY 1",
-					      "SELECT * FROM slots ORDER BY 1", "SELECT * FROM members ORDER BY 1", "SELECT * FROM store",
-					      "SELECT * FROM log" };
+					      "SELECT * FROM slots ORDER BY 1", "SELECT * FROM members ORDER BY 1",
+					      "SELECT * FROM frontends ORDER BY 1", "SELECT * FROM store", "SELECT * FROM log" };
 	crypto_generichash_state state;
 	crypto_generichash_init(&state, NULL, 0, CHAIN_BYTES);
 	for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)

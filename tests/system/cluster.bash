@@ -45,7 +45,7 @@ cluster_choose_net() {
 net_words=()
 cluster() { "${net_words[@]}" "$tree/client/cluster.sh" "$@" 3>&- </dev/null; }
 
-# Starts it and puts items on sale: item_1 (which everybody wants) and others. cluster_start [--nodes N]
+# Starts it and puts items on sale: item_1 (which everybody wants) and others. cluster_start [--nodes N] [--frontends N]
 cluster_start() {
     cluster start "$@" || return
     cluster_names
@@ -59,6 +59,11 @@ cluster_names() {
     scheme=http
     if [[ ${PYGMY_CLUSTER_TLS:-off} == on ]]; then scheme=https; fi
     frontend=http://$PYGMY_LISTEN:$PYGMY_PORT_FRONTEND
+    frontend_names=(frontend) frontends=("$frontend")
+    for ((node = 2; node <= $(made_with FRONTENDS); node++)); do
+        frontend_names+=("frontend-$node")
+        frontends+=("http://$PYGMY_LISTEN:$((PYGMY_PORT_FRONTEND + 10 * (node - 1)))")
+    done
     nodes=() node_words=() again_words=()
     for node in $(made_with NODES); do cluster_name_node "$node"; done
     for node in $(made_with ETCD); do etcd_of[$node]=$scheme://$(address_of "$node"):$PYGMY_PORT_ETCD; done
@@ -121,8 +126,8 @@ cluster_teardown() {
 # Continues everybody of the cluster; harmless for those who are not frozen.
 cluster_continue() {
     local node pid
-    for node in "${nodes[@]}"; do
-        for pid in $(cluster pids "node-$node"); do kill -CONT "$pid" 2>/dev/null || :; done
+    for node in "${nodes[@]/#/node-}" "${frontend_names[@]}"; do
+        for pid in $(cluster pids "$node"); do kill -CONT "$pid" 2>/dev/null || :; done
     done
 }
 

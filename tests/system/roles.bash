@@ -11,6 +11,8 @@ roles_setup() {
     net=127.$((RANDOM % 200 + 20)).$((RANDOM % 250 + 1))
     export net frontend=http://$net.100:$PYGMY_PORT_FRONTEND push_port=$PYGMY_PORT_CATALOG_B
     export PYGMY_FRONTENDS="unix:$PYGMY_RUN_DIR/frontend.sock unix:$store_dir/frontend/run/frontend.sock"
+    # Nobody has to join a store on one machine.
+    export PYGMY_FRONTEND_NAME=''
     mkdir -p "$store_dir/secrets"
 }
 

@@ -1,16 +1,18 @@
 /*
- * coherence_check: whether a read that starts after a write was acknowledged ever misses it, at the frontend.
+ * coherence_check: whether a read that starts after a write was acknowledged ever misses it, at any frontend.
  *
- *     coherence_check --frontend URL --catalog URL --catalog URL --order URL --order URL --token-file FILE
+ *     coherence_check --frontend URL... --catalog URL --catalog URL --order URL --order URL --token-file FILE
  *
  * Writers change things of their own (buy, PUT, DELETE, import again, move to another topic) through all workers, and keep every
- * state that a thing was given. Readers look things up and search topics through the frontend. What a reader sees of a thing must be
+ * state that a thing was given. Each reader looks things up and searches topics through one of the frontends. What a reader sees of a thing must be
  * one of the states between the last one acknowledged when its request started and the last one sent when the answer was there;
  * and not one from before what the same reader saw of the same resource earlier. A write without an answer is sent again under its
  * key until it has one. Things, topics and keys are named for the seed: a store can be checked many times.
  *
+ * An answer that says how old it may be (X-Pygmy-Stale-Ms) is counted, and proves nothing.
+ *
  * --readers, --writers, --things   how many
- * --seconds, --reads   the run ends with the first of the two
+ * --seconds, --reads   the run ends with the first of the two, or by SIGUSR1
  * --pause-pid   a process that is stopped and continued at random moments, so that fills of the cache are slow
  * --rest-ms     how long a writer rests between two writes, at most
  * --seed
@@ -22,6 +24,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,8 +36,8 @@
 
 struct check check = { .chance_lock = PTHREAD_MUTEX_INITIALIZER };
 
-static const char *frontend[1], *token_file[1], *pause_pids[PAUSE_PIDS_MAX];
-static int frontend_count, token_count, pause_count;
+static const char *token_file[1], *pause_pids[PAUSE_PIDS_MAX];
+static int token_count, pause_count;
 static int64_t readers = 8, writers = 3, things = 12, seconds = 5, given_seed;
 
 static void read_options(int argc, char **argv)
@@ -42,9 +45,9 @@ static void read_options(int argc, char **argv)
 	check.reads_max = 200000;
 	check.rest_ms = 4;
 	const struct tool_option options[] = {
-		{ .name = "frontend", .texts = frontend, .text_count = &frontend_count, .text_max = 1 },
-		{ .name = "catalog", .texts = check.catalogs, .text_count = &check.catalog_count, .text_max = 2 },
-		{ .name = "order", .texts = check.orders, .text_count = &check.order_count, .text_max = 2 },
+		{ .name = "frontend", .texts = check.frontends, .text_count = &check.frontend_count, .text_max = CHECK_FRONTENDS_MAX },
+		{ .name = "catalog", .texts = check.catalogs, .text_count = &check.catalog_count, .text_max = CHECK_NODES_MAX },
+		{ .name = "order", .texts = check.orders, .text_count = &check.order_count, .text_max = CHECK_NODES_MAX },
 		{ .name = "token-file", .texts = token_file, .text_count = &token_count, .text_max = 1 },
 		{ .name = "pause-pid", .texts = pause_pids, .text_count = &pause_count, .text_max = PAUSE_PIDS_MAX },
 		{ .name = "readers", .number = &readers, .min = 1, .max = 32 },
@@ -56,9 +59,8 @@ static void read_options(int argc, char **argv)
 		{ .name = "seed", .number = &given_seed, .min = 0, .max = INT64_MAX },
 	};
 	tool_read_options(argc, argv, options, sizeof options / sizeof options[0]);
-	if (frontend_count == 0 || check.catalog_count == 0 || check.order_count == 0 || token_count == 0)
+	if (check.frontend_count == 0 || check.catalog_count == 0 || check.order_count == 0 || token_count == 0)
 		tool_fail("coherence_check needs --frontend, --catalog, --order and --token-file");
-	check.frontend = frontend[0];
 	check.thing_count = (int)things;
 	check.writer_count = (int)writers;
 	for (int i = 0; i < pause_count; i++)
@@ -103,11 +105,18 @@ static void run_threads(void)
 	for (int64_t i = 0; i < writers; i++)
 		threads[count++] = start(writer_run, (void *)(intptr_t)i);
 	for (int64_t i = 0; i < readers; i++)
-		threads[count++] = start(reader_run, NULL);
+		threads[count++] = start(reader_run, (void *)(intptr_t)i);
 	pauser = start(pauser_run, NULL);
 	pthread_join(pauser, NULL);
 	while (count > 0)
 		pthread_join(threads[--count], NULL);
+}
+
+/* Ends the run as its time would. */
+static void stop(int signal_number)
+{
+	(void)signal_number;
+	atomic_store(&check.stopped, true);
 }
 
 static json_int_t get(atomic_int_fast64_t *counter)
@@ -119,8 +128,9 @@ static bool print_report(void)
 {
 	json_int_t reads = get(&check.reads), hits = get(&check.hits), violations = get(&check.violations), unexpected = get(&check.unexpected);
 	bool coherent = violations == 0 && unexpected == 0;
-	json_t *report = json_pack("{s:s,s:I,s:I,s:f,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "verdict", coherent ? "coherent" : "stale",
+	json_t *report = json_pack("{s:s,s:I,s:I,s:f,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "verdict", coherent ? "coherent" : "stale",
 		"reads", reads, "hits", hits, "hit_ratio", reads > 0 ? (double)hits / (double)reads : 0.0, "not_modified", get(&check.not_modified),
+		"said_stale", get(&check.said_stale),
 		"searches", get(&check.searches), "read_failures", get(&check.read_failures), "writes", get(&check.writes),
 		"write_retries", get(&check.write_retries), "writes_given_up", get(&check.given_up), "pauses", get(&check.pauses),
 		"violations", violations, "unexpected", unexpected, "seed", (json_int_t)check.seed);
@@ -139,12 +149,14 @@ int main(int argc, char **argv)
 		tool_fail("libcurl does not start");
 	check.seed = tool_seed(given_seed);
 	check.chance.state = check.seed;
+	signal(SIGUSR1, stop);
 	history_init();
 	check.deadline_us = tool_now_us() + seconds * 1000000;
 	run_threads();
 	/* When all is quiet, everybody must see the last state. */
 	for (int i = 0; i < check.thing_count; i++)
-		reader_check_last(&check.things[i]);
+		for (int f = 0; f < check.frontend_count; f++)
+			reader_check_last(&check.things[i], f);
 	bool coherent = print_report();
 	history_free();
 	curl_global_cleanup();

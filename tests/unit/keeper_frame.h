@@ -377,6 +377,15 @@ enum pygmy_error reader_members(struct reader *reader, struct configured_member 
 	return PYGMY_OK;
 }
 
+/* Nobody has joined. */
+enum pygmy_error reader_frontends(struct reader *reader, struct registered_frontend *frontends, size_t *count)
+{
+	(void)reader;
+	(void)frontends;
+	*count = 0;
+	return PYGMY_OK;
+}
+
 enum pygmy_error replica_propose(struct replica *replica, const struct command *command, int64_t deadline_ms, struct result *out)
 {
 	struct node *node = replica->node;

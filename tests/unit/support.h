@@ -219,6 +219,27 @@ static inline struct command member_remove_of(const char *key, const char *name)
 	return command;
 }
 
+static inline struct command frontend_join_of(const char *key, const char *name, const char *url)
+{
+	struct command command = command_of(COMMAND_FRONTEND_JOIN, key);
+	command.frontend_join = (struct frontend_join_command){ slice_of(name), slice_of(url) };
+	return command;
+}
+
+static inline struct command frontend_fence_of(const char *key, const char *name, uint64_t since)
+{
+	struct command command = command_of(COMMAND_FRONTEND_FENCE, key);
+	command.frontend_fence = (struct frontend_fence_command){ slice_of(name), since };
+	return command;
+}
+
+static inline struct command frontend_leave_of(const char *key, const char *name)
+{
+	struct command command = command_of(COMMAND_FRONTEND_LEAVE, key);
+	command.frontend_leave.name = slice_of(name);
+	return command;
+}
+
 static inline struct command audit_of(const char *key, int64_t rows)
 {
 	struct command command = command_of(COMMAND_AUDIT, key);
@@ -341,7 +362,7 @@ static inline void assert_books_balance(struct database *database)
 /* A file's whole content as text, for comparing two; the caller frees it. */
 static inline char *database_dump(struct database *database)
 {
-	static const char *const tables[] = { "store", "items", "orders", "results", "slots", "changes", "members", "log" };
+	static const char *const tables[] = { "store", "items", "orders", "results", "slots", "changes", "members", "frontends", "log" };
 	sqlite3_str *text = sqlite3_str_new(NULL);
 	for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
 		sqlite3_stmt *statement;

@@ -69,6 +69,61 @@ static void test_the_number_of_members_is_bounded(void **state)
 	assert_int_equal(sql_number(&store->database, "SELECT count(*) FROM members"), MEMBERS_MAX);
 }
 
+/* ---- frontends -------------------------------------------------------------------------------------- */
+
+static struct result join(struct bare_store *store, const char *key, const char *name, const char *url)
+{
+	return bare_store_do(store, frontend_join_of(key, name, url));
+}
+
+static void test_frontends_join_are_fenced_and_join_again(void **state)
+{
+	struct bare_store *store = *state;
+	struct result first = join(store, "j1", "F1", "http://f:1");
+	assert_int_equal(first.error, PYGMY_OK);
+	assert_int_equal(first.slot_count, 0);
+	assert_int_equal(sql_number(&store->database, "SELECT since FROM frontends WHERE name = 'F1' AND url = 'http://f:1' AND fenced = 0"),
+			 (int64_t)first.revision);
+	/* One that starts anew joins anew: a fence for who it was before does not hit it. */
+	struct result second = join(store, "j2", "F1", "http://f:1");
+	assert_true(second.revision > first.revision);
+	assert_int_equal(bare_store_do(store, frontend_fence_of("f1", "F1", first.revision)).error, PYGMY_FRONTEND_CHANGED);
+	assert_int_equal(bare_store_do(store, frontend_leave_of("l1", "F1")).error, PYGMY_FRONTEND_NOT_FENCED);
+	struct result fenced = bare_store_do(store, frontend_fence_of("f2", "F1", second.revision));
+	assert_int_equal(fenced.error, PYGMY_OK);
+	assert_int_equal(sql_number(&store->database, "SELECT since FROM frontends WHERE fenced = 1"), (int64_t)fenced.revision);
+	assert_true(bare_store_do(store, frontend_fence_of("f2", "F1", second.revision)).repeated);
+	assert_int_equal(bare_store_do(store, frontend_fence_of("f3", "F1", fenced.revision)).error, PYGMY_FRONTEND_CHANGED);
+	assert_int_equal(bare_store_do(store, frontend_fence_of("f4", "F2", 1)).error, PYGMY_FRONTEND_NOT_FOUND);
+	assert_int_equal(join(store, "j3", "F1", "http://f:1").error, PYGMY_OK);
+	assert_int_equal(sql_number(&store->database, "SELECT count(*) FROM frontends WHERE fenced = 0"), 1);
+}
+
+static void test_a_frontend_stays_at_its_address(void **state)
+{
+	struct bare_store *store = *state;
+	uint64_t since = join(store, "j1", "F1", "http://f:1").revision;
+	assert_int_equal(join(store, "j2", "F1", "http://f:2").error, PYGMY_FRONTEND_NAME_TAKEN);
+	assert_int_equal(bare_store_do(store, frontend_fence_of("f1", "F1", since)).error, PYGMY_OK);
+	assert_int_equal(join(store, "j3", "F1", "http://f:2").error, PYGMY_FRONTEND_NAME_TAKEN);
+	assert_int_equal(bare_store_do(store, frontend_leave_of("l1", "F1")).error, PYGMY_OK);
+	assert_int_equal(bare_store_do(store, frontend_leave_of("l2", "F1")).error, PYGMY_FRONTEND_NOT_FOUND);
+	assert_int_equal(join(store, "j4", "F1", "http://f:2").error, PYGMY_OK);
+}
+
+static void test_the_number_of_frontends_is_bounded(void **state)
+{
+	struct bare_store *store = *state;
+	char key[16], name[16];
+	for (int i = 0; i < FRONTENDS_MAX; i++) {
+		snprintf(key, sizeof key, "k%d", i);
+		snprintf(name, sizeof name, "F%d", i);
+		assert_int_equal(join(store, key, name, "http://f:1").error, PYGMY_OK);
+	}
+	assert_int_equal(join(store, "more", "F8", "http://f:1").error, PYGMY_FRONTENDS_EXHAUSTED);
+	assert_int_equal(join(store, "again", "F7", "http://f:1").error, PYGMY_OK);
+}
+
 /* ---- audits ----------------------------------------------------------------------------------------- */
 
 static void make_items(struct bare_store *store, int items, int orders)
@@ -128,6 +183,9 @@ int main(void)
 		bare_store_test(test_genesis_is_right_at_one_position_only),
 		bare_store_test(test_members_come_move_and_go),
 		bare_store_test(test_the_number_of_members_is_bounded),
+		bare_store_test(test_frontends_join_are_fenced_and_join_again),
+		bare_store_test(test_a_frontend_stays_at_its_address),
+		bare_store_test(test_the_number_of_frontends_is_bounded),
 		bare_store_test(test_audits_go_round),
 		bare_store_test(test_an_audit_that_ends_at_the_end),
 		bare_store_test(test_audits_leave_no_record),

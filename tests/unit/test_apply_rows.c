@@ -23,6 +23,8 @@ static void fill(struct bare_store *store)
 	bare_store_do(store, buy_of("buy/0/2", 2, 1));
 	bare_store_do(store, member_set_of("member/0/A", "A", "http://a:1", "http://a:2"));
 	bare_store_do(store, member_set_of("member/0/B", "B", "http://b:1", "http://b:2"));
+	bare_store_do(store, frontend_join_of("frontend/0/1", "F1", "http://f:1"));
+	bare_store_do(store, frontend_fence_of("frontend/0/2", "F1", store->position.index));
 }
 
 static int setup(void **state)
@@ -72,7 +74,7 @@ static bool is_found(struct rows_test *test, struct command command)
 
 struct flip_case {
 	const char *sql;
-	enum { FOUND_BY_BUY = 1, FOUND_BY_UPDATE = 2, FOUND_BY_AUDIT = 4, FOUND_BY_REPEAT = 8, FOUND_BY_MEMBER = 16, FOUND_BY_ANY = 32 } by;
+	enum { FOUND_BY_BUY = 1, FOUND_BY_UPDATE = 2, FOUND_BY_AUDIT = 4, FOUND_BY_REPEAT = 8, FOUND_BY_MEMBER = 16, FOUND_BY_ANY = 32, FOUND_BY_FRONTEND = 64 } by;
 };
 
 /* A bit of every column. What is found by a write to the row is found by each kind of write. */
@@ -101,6 +103,10 @@ static const struct flip_case flip_cases[] = {
 	{ "UPDATE members SET order_url = 'http://a:3' WHERE name = 'A'", FOUND_BY_AUDIT | FOUND_BY_MEMBER },
 	{ "UPDATE members SET since = since + 1 WHERE name = 'A'", FOUND_BY_AUDIT | FOUND_BY_MEMBER },
 	{ "UPDATE members SET name = 'a' WHERE name = 'A'", FOUND_BY_AUDIT | FOUND_BY_MEMBER },
+	{ "UPDATE frontends SET url = 'http://f:2' WHERE name = 'F1'", FOUND_BY_AUDIT | FOUND_BY_FRONTEND },
+	{ "UPDATE frontends SET fenced = 0 WHERE name = 'F1'", FOUND_BY_AUDIT | FOUND_BY_FRONTEND },
+	{ "UPDATE frontends SET since = since + 1 WHERE name = 'F1'", FOUND_BY_AUDIT | FOUND_BY_FRONTEND },
+	{ "UPDATE frontends SET name = 'f1' WHERE name = 'F1'", FOUND_BY_AUDIT | FOUND_BY_FRONTEND },
 	{ "UPDATE slots SET revision = revision - 1", FOUND_BY_BUY | FOUND_BY_UPDATE },
 	{ "DELETE FROM slots", FOUND_BY_BUY | FOUND_BY_UPDATE },
 	{ "UPDATE store SET floor = 1", FOUND_BY_ANY },
@@ -139,6 +145,7 @@ static void test_a_flipped_bit_of_every_column_is_found(void **state)
 		assert_found_by(flip_case, FOUND_BY_AUDIT, audit_of("audit/0/9", 10));
 		assert_found_by(flip_case, FOUND_BY_REPEAT, buy_of("buy/0/1", 1, 5));
 		assert_found_by(flip_case, FOUND_BY_MEMBER, member_remove_of("member/0/9", "A"));
+		assert_found_by(flip_case, FOUND_BY_FRONTEND, frontend_leave_of("frontend/0/9", "F1"));
 		assert_found_by(flip_case, FOUND_BY_ANY, buy_of("buy/0/9", 77, 1));
 	}
 }
@@ -160,7 +167,7 @@ static void test_a_row_that_breaks_a_constraint_is_damage(void **state)
 static void test_no_column_was_forgotten(void **state)
 {
 	struct rows_test *test = *state;
-	static const char *const tables[] = { "items", "orders", "members", "store" };
+	static const char *const tables[] = { "items", "orders", "members", "frontends", "store" };
 	for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
 		sqlite3_stmt *statement;
 		char sql[160];
@@ -178,7 +185,7 @@ static void test_no_column_was_forgotten(void **state)
 	}
 	/* And every table is covered, or known not to be. */
 	assert_int_equal(sql_number(&test->sound.database, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT IN"
-				    " ('items', 'orders', 'results', 'slots', 'members', 'store', 'changes', 'log')"), 0);
+				    " ('items', 'orders', 'results', 'slots', 'members', 'frontends', 'store', 'changes', 'log')"), 0);
 }
 
 /* ---- every bit of the record, in the file --------------------------------------------------------------- */
@@ -314,7 +321,7 @@ static void test_only_replicated_state_counts(void **state)
 	test->flipped.position.mod_revision = 99;
 	assert_false(is_found(test, buy_of("buy/0/9", 1, 1)));
 	assert_false(is_found(test, audit_of("audit/0/9", 10)));
-	assert_int_equal(sql_number(&test->flipped.database, "SELECT mod_revision FROM changes WHERE revision = 7"), 99);
+	assert_int_equal(sql_number(&test->flipped.database, "SELECT mod_revision FROM changes WHERE revision = 9"), 99);
 	/* What somebody changes on this connection outside of an entry is no part of any. */
 	sql_run(&test->flipped.database, "UPDATE items SET count = count + 1, supplied = supplied + 1 WHERE id = 2");
 	sql_run(&test->flipped.database, "UPDATE items SET count = count - 1, supplied = supplied - 1 WHERE id = 2");

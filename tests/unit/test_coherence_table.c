@@ -353,6 +353,56 @@ static void test_status(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_table, end_table)
 
+/* ---- joining ------------------------------------------------------------------------------------ */
+
+static void test_fenced_gets_no_lease_and_joins(void **state)
+{
+	(void)state;
+	struct coherence_question question;
+	struct coherence_status status;
+	char text[96];
+	coherence_table_ask(table, 1000, &question);
+	assert_int_equal(question.joined, 0);
+	coherence_table_joined(table, 1000, 41);
+	/* The answer is about who asked, which is somebody else by now. */
+	snprintf(text, sizeof text, "pygmy-changes 1 %016" PRIx64 " fenced 50\n", LOG_X);
+	assert_int_equal(coherence_table_answer(table, &question, slice_of(text)), COHERENCE_ASK_AGAIN);
+	coherence_table_ask(table, 1001, &question);
+	assert_int_equal(question.joined, 41);
+	assert_int_equal(coherence_table_answer(table, &question, slice_of(text)), COHERENCE_FENCED);
+	assert_int_equal(coherence_table_push(table, slice_of(text)), COHERENCE_REFUSED);
+	coherence_table_status(table, 1002, LEASE_MS, &status);
+	assert_false(status.leased);
+	assert_int_equal(status.era, 0);
+	assert_int_equal(status.fences, 1);
+	assert_int_equal(status.joined, 41);
+	/* Another log may have lower indexes. */
+	coherence_table_joined(table, 1003, 7);
+	coherence_table_ask(table, 1004, &question);
+	assert_int_equal(question.joined, 7);
+}
+
+static void test_joining_is_held_back(void **state)
+{
+	(void)state;
+	int64_t now_ms = 5000, pause_ms = COHERENCE_JOIN_PAUSE_MS;
+	for (int i = 0; i < 12; i++) {
+		assert_true(coherence_table_claim_join(table, now_ms));
+		assert_false(coherence_table_claim_join(table, now_ms + COHERENCE_JOIN_RETRY_MS - 1));
+		/* One that nobody answered is tried again soon. */
+		now_ms += COHERENCE_JOIN_RETRY_MS;
+		assert_true(coherence_table_claim_join(table, now_ms));
+		coherence_table_joined(table, now_ms, 1);
+		assert_false(coherence_table_claim_join(table, now_ms + pause_ms - 1));
+		now_ms += pause_ms;
+		pause_ms = 2 * pause_ms < COHERENCE_JOIN_PAUSE_MAX_MS ? 2 * pause_ms : COHERENCE_JOIN_PAUSE_MAX_MS;
+	}
+	now_ms += COHERENCE_JOIN_CALM_MS;
+	assert_true(coherence_table_claim_join(table, now_ms));
+	coherence_table_joined(table, now_ms, 1);
+	assert_true(coherence_table_claim_join(table, now_ms + COHERENCE_JOIN_PAUSE_MS));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,6 +421,8 @@ int main(void)
 		TEST(test_eras_run_out),
 		TEST(test_processes_share_it),
 		TEST(test_status),
+		TEST(test_fenced_gets_no_lease_and_joins),
+		TEST(test_joining_is_held_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

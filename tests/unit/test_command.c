@@ -6,7 +6,7 @@
 #include "db/item.h"
 
 #define RANDOM_ROUNDS 20000
-#define SHAPES_MAX 24
+#define SHAPES_MAX 32
 
 struct command_test {
 	struct arena arena;
@@ -119,6 +119,17 @@ static void assert_command_equal(const struct command *a, const struct command *
 	case COMMAND_AUDIT:
 		assert_int_equal(a->audit.rows, b->audit.rows);
 		return;
+	case COMMAND_FRONTEND_JOIN:
+		assert_true(slice_equal(a->frontend_join.name, b->frontend_join.name));
+		assert_true(slice_equal(a->frontend_join.url, b->frontend_join.url));
+		return;
+	case COMMAND_FRONTEND_FENCE:
+		assert_true(slice_equal(a->frontend_fence.name, b->frontend_fence.name));
+		assert_int_equal(a->frontend_fence.since, b->frontend_fence.since);
+		return;
+	case COMMAND_FRONTEND_LEAVE:
+		assert_true(slice_equal(a->frontend_leave.name, b->frontend_leave.name));
+		return;
 	}
 	fail();
 }
@@ -160,6 +171,12 @@ static size_t all_shapes(struct command_test *test, struct command out[SHAPES_MA
 	out[n++].member_set = (struct member_set_command){ { test->title, NODE_NAME_MAX_BYTES }, { test->title, NODE_URL_MAX_BYTES },
 							    { test->title, NODE_URL_MAX_BYTES } };
 	out[n++] = member_remove_of("m3", "A");
+	out[n++] = frontend_join_of("f1", "F1", "http://127.0.0.1:8019");
+	out[n] = command_of(COMMAND_FRONTEND_JOIN, "largest");
+	out[n++].frontend_join = (struct frontend_join_command){ { test->title, NODE_NAME_MAX_BYTES }, { test->title, NODE_URL_MAX_BYTES } };
+	out[n++] = frontend_fence_of("f2", "F1", 0);
+	out[n++] = frontend_fence_of("f3", "F1", UINT64_MAX);
+	out[n++] = frontend_leave_of("f4", "F1");
 	out[n++] = audit_of("a1", 1);
 	out[n++] = audit_of("a2", AUDIT_ROWS_MAX);
 	out[0].time_ms = INT64_MAX;

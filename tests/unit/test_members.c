@@ -70,6 +70,8 @@ static void a_store_has_no_list(void **state)
 	assert_non_null(strstr(fixture->body, "\"code\":\"not_a_cluster\""));
 	assert_int_equal(ask(fixture, "DELETE /members/B", NULL, NULL, NULL), 401);
 	assert_int_equal(ask(fixture, "DELETE /members/B", NULL, AS_ADMIN, NULL), 409);
+	assert_int_equal(ask(fixture, "POST /coherence/join", "{\"name\":\"F1\",\"url\":\"http://127.0.0.1:1\"}", "PYGMY_PRIVATE=1", NULL), 409);
+	assert_int_equal(ask(fixture, "DELETE /frontends/F1", NULL, AS_ADMIN, NULL), 409);
 	assert_int_equal(ask(fixture, "GET /members/B", NULL, NULL, NULL), 405);
 	assert_true(has_header(fixture, "Allow: PUT, DELETE"));
 }
@@ -196,6 +198,70 @@ static void the_list_is_changed(void **state)
 	BECOMES("A", "phase", "ready");
 }
 
+/* ---- frontends ---------------------------------------------------------------------------------------------- */
+
+#define JOIN "{\"name\":\"F1\",\"url\":\"http://127.0.0.1:1\"}"
+
+static const char *lease_of(const char *frontend, const char *joined)
+{
+	char line[160];
+	snprintf(line, sizeof line, "GET /coherence/changes?since=0&log=0000000000000000%s%s%s", frontend, joined[0] != '\0' ? "&joined=" : "", joined);
+	assert_int_equal(ask(fixture, line, NULL, "PYGMY_PRIVATE=1", NULL), 200);
+	return strstr(fixture->body, " fenced ") != NULL ? "fenced" : strstr(fixture->body, " reset ") != NULL ? "reset" : fixture->body;
+}
+
+static void frontends_join_and_are_forgotten(void **state)
+{
+	char joined[32];
+	(void)state;
+	start(1, 2);
+	BECOMES("A", "phase", "ready");
+	assert_int_equal(ask(fixture, "POST /coherence/join", JOIN, NULL, NULL), 404);
+	assert_string_equal(lease_of("", ""), "fenced");
+	assert_string_equal(lease_of("&frontend=F1", "7"), "fenced");
+	assert_int_equal(ask(fixture, "POST /coherence/join", JOIN, "PYGMY_PRIVATE=1", NULL), 200);
+	snprintf(joined, sizeof joined, "%lu", strtoul(fixture->body, NULL, 10));
+	assert_string_equal(lease_of("&frontend=F1", joined), "reset");
+	assert_string_equal(lease_of("&frontend=F2", joined), "fenced");
+	assert_string_equal(lease_of("&frontend=F1", "1"), "fenced");
+	assert_int_equal(ask(fixture, "GET /coherence/changes?since=0&frontend=F1&joined=x", NULL, "PYGMY_PRIVATE=1", NULL), 400);
+	assert_int_equal(ask(fixture, "POST /coherence/join", "{\"name\":\"F1\",\"url\":\"http://127.0.0.1:2\"}", "PYGMY_PRIVATE=1", NULL), 409);
+	assert_int_equal(ask(fixture, "POST /coherence/join", "{\"name\":\"F 1\",\"url\":\"http://127.0.0.1:2\"}", "PYGMY_PRIVATE=1", NULL), 400);
+	assert_int_equal(ask(fixture, "POST /coherence/join", "{\"name\":\"F1\",\"url\":\"127.0.0.1:2\"}", "PYGMY_PRIVATE=1", NULL), 400);
+	json_t *answer = members_answer();
+	const json_t *shown = json_array_get(json_object_get(answer, "frontends"), 0);
+	assert_string_equal(text_of(shown, "name"), "F1");
+	assert_string_equal(text_of(shown, "url"), "http://127.0.0.1:1");
+	assert_true(json_is_false(json_object_get(shown, "fenced")));
+	json_decref(answer);
+	/* One that counts is fenced first, and forgotten when no lease of it can be left. */
+	assert_int_equal(ask(fixture, "DELETE /frontends/F1", NULL, NULL, NULL), 401);
+	assert_int_equal(ask(fixture, "DELETE /frontends/F2", NULL, AS_ADMIN, NULL), 404);
+	int64_t began_ms = test_now_ms();
+	assert_int_equal(ask(fixture, "DELETE /frontends/F1", NULL, AS_ADMIN, NULL), 503);
+	assert_non_null(strstr(fixture->body, "fence_is_new"));
+	assert_string_equal(lease_of("&frontend=F1", joined), "fenced");
+	bool forgotten = false;
+	assert_true(WAIT_FOR(forgotten = forgotten || ask(fixture, "DELETE /frontends/F1", NULL, AS_ADMIN, NULL) == 200, CLUSTER_LONG_MS));
+	assert_true(test_now_ms() - began_ms >= LEASE_DEFAULT_MS);
+	answer = members_answer();
+	assert_int_equal(json_array_size(json_object_get(answer, "frontends")), 0);
+	json_decref(answer);
+	/* A dead one costs the writes of all nodes one lease. */
+	assert_int_equal(ask(fixture, "POST /coherence/join", JOIN, "PYGMY_PRIVATE=1", NULL), 200);
+	(void)cluster_do(&frame->nodes[0], buy_of("buy/0/1", 1, 1));
+	assert_true(WAIT_FOR(atomic_load(&replica_stats(frame->nodes[0].replica)->fences) == 1, CLUSTER_LONG_MS));
+	(void)cluster_do(&frame->nodes[1], buy_of("buy/0/2", 1, 1));
+	uint64_t lapses = atomic_load(&replica_stats(frame->nodes[1].replica)->push_lapses);
+	for (int i = 0; i < 20; i++) {
+		char key[32];
+		snprintf(key, sizeof key, "buy/0/more-%d", i);
+		(void)cluster_do(&frame->nodes[1], buy_of(key, 1, 1));
+	}
+	assert_int_equal(atomic_load(&replica_stats(frame->nodes[1].replica)->push_lapses), lapses);
+	assert_int_equal(atomic_load(&replica_stats(frame->nodes[1].replica)->fences), 0);
+}
+
 static void what_is_wrong_is_refused(void **state)
 {
 	(void)state;
@@ -275,7 +341,7 @@ int main(void)
 	const struct CMUnitTest alone[] = { ALONE(a_store_shows_itself), ALONE(a_store_has_no_list) };
 	const struct CMUnitTest together[] = {
 		TOGETHER(all_members_are_shown), TOGETHER(the_list_is_changed), TOGETHER(what_is_wrong_is_refused), TOGETHER(without_etcd),
-		TOGETHER(a_person_decides),
+		TOGETHER(a_person_decides), TOGETHER(frontends_join_and_are_forgotten),
 	};
 	int failed = cmocka_run_group_tests(alone, NULL, NULL);
 	fixture = NULL;

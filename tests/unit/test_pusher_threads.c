@@ -318,7 +318,7 @@ static void test_a_silent_one_does_not_hold_up_the_push_to_the_other(void **stat
 		int before = atomic_load(&frame->two->requests);
 		server_set(frame->one, HANG);
 		waiter_start(&waiter, frame, 7, 100);
-		at_once = WAIT_FOR(atomic_load(&frame->two->requests) == before + 1, TRY_TIMEOUT_MS - 50);
+		at_once = WAIT_FOR(atomic_load(&frame->two->requests) == before + 1, PUSH_TRY_MS - 50);
 		server_set(frame->one, CONFIRM);
 		waiter_join(&waiter);
 	}

@@ -345,6 +345,9 @@ static void test_contents(void **state)
 		{ "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 33) "
 		  "INSERT INTO members (name, catalog_url, order_url, since) SELECT 'm' || i, 'u', 'u', 1 FROM n",
 		  "members" },
+		{ "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9) INSERT INTO frontends SELECT 'f' || i, 'u', 0, 1 FROM n",
+		  "frontends" },
+		{ "INSERT INTO frontends SELECT 'f', 'u', 0, log_index + 1 FROM store", "a frontend changed" },
 	};
 	size_t len;
 	char *good = read_file(test->copy, &len);

@@ -12,6 +12,8 @@
 #define THINGS_MAX 64
 #define STATES_MAX 20000          /* of one thing; its writer rests for ever after that */
 #define PAUSE_PIDS_MAX 8
+#define CHECK_FRONTENDS_MAX 8
+#define CHECK_NODES_MAX 9
 #define TOPICS 2
 #define REQUEST_TIMEOUT_MS 15000
 #define FIRST_ITEM_ID INT64_C(1000000000)
@@ -36,8 +38,8 @@ struct thing {
 };
 
 struct check {
-	const char *frontend, *catalogs[2], *orders[2];
-	int catalog_count, order_count;
+	const char *frontends[CHECK_FRONTENDS_MAX], *catalogs[CHECK_NODES_MAX], *orders[CHECK_NODES_MAX];
+	int frontend_count, catalog_count, order_count;
 	char token[65];
 	uint64_t seed;
 	int64_t first_id;
@@ -48,7 +50,7 @@ struct check {
 	int pause_pids[PAUSE_PIDS_MAX], pause_count;
 	int64_t reads_max, rest_ms, deadline_us;
 	atomic_bool stopped;
-	atomic_int_fast64_t reads, hits, not_modified, searches, read_failures, writes, write_retries, given_up, pauses, violations, unexpected;
+	atomic_int_fast64_t reads, hits, not_modified, said_stale, searches, read_failures, writes, write_retries, given_up, pauses, violations, unexpected;
 };
 extern struct check check;
 
@@ -66,10 +68,10 @@ void history_acknowledge(struct thing *thing, int index);
 int history_find(const struct thing *thing, int from, int to, const struct state *seen);
 int history_find_absent(const struct thing *thing, int from, int to, int topic);
 
-/* Thread functions; the context of a writer is its number. */
+/* Thread functions; the context of a writer or reader is its number. A reader stays at one frontend. */
 void *writer_run(void *context);
 void *reader_run(void *context);
 void *pauser_run(void *context);
-void reader_check_last(struct thing *thing);
+void reader_check_last(struct thing *thing, int frontend);
 
 #endif

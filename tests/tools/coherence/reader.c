@@ -15,6 +15,7 @@
 
 struct reader {
 	CURL *handle;
+	const char *frontend;
 	struct answer answer;
 	struct tool_chance chance;
 	/*
@@ -131,13 +132,15 @@ static void look_up(struct reader *reader, int number)
 	char url[512];
 	struct window window;
 	bool ask_for_change = reader->tags[number][0] != '\0' && tool_random_below(&reader->chance, 4) == 0;
-	snprintf(url, sizeof url, "%s/lookup?id=%lld", check.frontend, (long long)check.things[number].id);
+	snprintf(url, sizeof url, "%s/lookup?id=%lld", reader->frontend, (long long)check.things[number].id);
 	open_window(reader, LOOKUP, &window);
 	get(reader, url, ask_for_change ? reader->tags[number] : "");
 	close_window(&window);
 	if (reader->answer.result == CURLE_OK && reader->answer.status == 304 && ask_for_change) {
 		atomic_fetch_add(&check.not_modified, 1);
 		judge(reader, LOOKUP, "lookup (304)", number, &window, &reader->tagged[number]);
+	} else if (reader->answer.stale_ms[0] != '\0') {
+		atomic_fetch_add(&check.said_stale, 1);
 	} else if (reader->answer.result == CURLE_OK && reader->answer.body_len > 0) {
 		judge_lookup(reader, number, &window, url);
 	} else {
@@ -175,12 +178,14 @@ static void search(struct reader *reader, int topic)
 	char url[512], name[64];
 	struct window window;
 	history_topic(topic, name, sizeof name);
-	snprintf(url, sizeof url, "%s/search?topic=%s", check.frontend, name);
+	snprintf(url, sizeof url, "%s/search?topic=%s", reader->frontend, name);
 	open_window(reader, topic, &window);
 	get(reader, url, "");
 	close_window(&window);
 	atomic_fetch_add(&check.searches, 1);
-	if (reader->answer.result == CURLE_OK && reader->answer.status == 200)
+	if (reader->answer.stale_ms[0] != '\0')
+		atomic_fetch_add(&check.said_stale, 1);
+	else if (reader->answer.result == CURLE_OK && reader->answer.status == 200)
 		judge_search(reader, topic, &window);
 	else
 		refuse(reader, url);
@@ -189,9 +194,9 @@ static void search(struct reader *reader, int topic)
 void *reader_run(void *context)
 {
 	struct reader *reader = calloc(1, sizeof *reader);
-	(void)context;
 	if (reader == NULL)
 		tool_fail("no memory for a reader");
+	reader->frontend = check.frontends[(int)(intptr_t)context % check.frontend_count];
 	reader->chance.state = check_seed_of_thread();
 	reader->handle = tool_handle(&reader->answer, REQUEST_TIMEOUT_MS);
 	while (!check_is_over()) {
@@ -206,11 +211,12 @@ void *reader_run(void *context)
 	return NULL;
 }
 
-void reader_check_last(struct thing *thing)
+void reader_check_last(struct thing *thing, int frontend)
 {
 	struct reader *reader = calloc(1, sizeof *reader);
 	if (reader == NULL)
 		tool_fail("no memory for a reader");
+	reader->frontend = check.frontends[frontend];
 	reader->handle = tool_handle(&reader->answer, REQUEST_TIMEOUT_MS);
 	int64_t failures = atomic_load(&check.read_failures);
 	look_up(reader, (int)(thing - check.things));

@@ -42,14 +42,12 @@ static void make_import(struct write *write, const struct thing *thing)
 
 static void make_purchase(struct write *write, const struct thing *thing, struct tool_chance *chance)
 {
-	static const char *frontend[1];
-	frontend[0] = check.frontend;
 	bool direct = tool_random_below(chance, 2) == 0;
 	write->method = POST;
 	write->admin = false;
 	write->after.count--;
-	write->bases = direct ? check.orders : frontend;
-	write->base_count = direct ? check.order_count : 1;
+	write->bases = direct ? check.orders : check.frontends;
+	write->base_count = direct ? check.order_count : check.frontend_count;
 	snprintf(write->path, sizeof write->path, direct ? "/buy/%lld" : "/buy?id=%lld", (long long)thing->id);
 }
 
@@ -110,7 +108,7 @@ static void try_once(struct writer *writer, const struct write *write, int64_t b
 /* Sends a write until it is answered. Returns false when it never was. */
 static bool send_write(struct writer *writer, const struct write *write)
 {
-	int64_t deadline_us = tool_now_us() + WRITE_PATIENCE_US, base = tool_random_below(&writer->chance, 2);
+	int64_t deadline_us = tool_now_us() + WRITE_PATIENCE_US, base = tool_random_below(&writer->chance, CHECK_NODES_MAX);
 	struct curl_slist *headers = tool_header(NULL, "Idempotency-Key: coherence-%llu-%d-%lld", (unsigned long long)check.seed,
 		writer->number, (long long)writer->sent++);
 	if (write->admin)

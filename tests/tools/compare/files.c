@@ -27,6 +27,7 @@ static int file_count;
 static const char *const tables[] = {
 	"SELECT * FROM store", "SELECT * FROM items ORDER BY id", "SELECT * FROM orders ORDER BY id", "SELECT * FROM results ORDER BY request_key",
 	"SELECT * FROM slots ORDER BY slot", "SELECT * FROM changes ORDER BY ring", "SELECT * FROM members ORDER BY name",
+	"SELECT * FROM frontends ORDER BY name",
 };
 #define TABLE_COUNT ((int)(sizeof tables / sizeof tables[0]))
 

@@ -1,0 +1,149 @@
+/* frontend_routes: see frontend_routes.h. */
+#include "fcgi/common/frontend_routes.h"
+
+#include <inttypes.h>
+
+#include "db/fencer.h"
+#include "db/frontends.h"
+#include "db/member.h"
+#include "db/member_change.h"
+#include "db/monotonic.h"
+#include "fcgi/common/write.h"
+#include "fcgi/common/worker.h"
+
+enum { JOIN_NAME, JOIN_URL, JOIN_FIELDS };
+
+static const struct body_field join_fields[JOIN_FIELDS] = {
+	[JOIN_NAME] = { .name = "name", .type = BODY_TEXT, .required = true, .max = NODE_NAME_MAX_BYTES },
+	[JOIN_URL] = { .name = "url", .type = BODY_TEXT, .required = true, .max = NODE_URL_MAX_BYTES },
+};
+
+static struct replica *replica_of(const struct exchange *exchange)
+{
+	return atomic_load_explicit(&exchange->worker->replica, memory_order_acquire);
+}
+
+static bool check_name(const struct exchange *exchange, struct slice name, struct refusal *refusal)
+{
+	if (replica_cluster(replica_of(exchange)) == NULL)
+		return refuse(refusal, PYGMY_NOT_A_CLUSTER, NULL);
+	return node_name_is_valid(name) ||
+	       refuse(refusal, PYGMY_INVALID_PARAMETER, "A frontend's name has 1 to %d letters, digits and hyphens.", NODE_NAME_MAX_BYTES);
+}
+
+/* Brings the command into the log. Errors: member_change's, and the decision. */
+static enum pygmy_error propose(struct exchange *exchange, const struct command *command, struct result *result)
+{
+	struct replica *replica = replica_of(exchange);
+	int64_t deadline_ms = exchange->started_us / 1000 + MEMBER_CHANGE_MS;
+	enum pygmy_error error = member_change(replica_cluster(replica), command, replica_node_state(replica), deadline_ms, result);
+	if (error != PYGMY_OK)
+		return error;
+	exchange->answer.revision = result->revision;
+	exchange->answer.has_revision = true;
+	return result->error;
+}
+
+/* ---- joining ------------------------------------------------------------------------------------------ */
+
+static bool read_join(const struct exchange *exchange, struct frontend_join_command *join, struct refusal *refusal)
+{
+	struct body_value values[JOIN_FIELDS];
+	if (!body_read(exchange->document, "", join_fields, JOIN_FIELDS, values, refusal))
+		return false;
+	join->name = values[JOIN_NAME].text;
+	join->url = values[JOIN_URL].text;
+	return check_name(exchange, join->name, refusal) &&
+	       (node_url_is_valid(join->url) ||
+		refuse(refusal, PYGMY_INVALID_FIELD, "The field url must be like http://127.0.0.1:8019, with a port and nothing behind it."));
+}
+
+static void frontend_join(struct exchange *exchange)
+{
+	struct command command = { .type = COMMAND_FRONTEND_JOIN };
+	struct refusal refusal;
+	struct result result;
+	if (!read_join(exchange, &command.frontend_join, &refusal)) {
+		exchange_refuse(exchange, &refusal);
+		return;
+	}
+	if (!write_prepare(exchange, KEY_SCOPE_FRONTEND, false, &command))
+		return;
+	enum pygmy_error error = propose(exchange, &command, &result);
+	if (error != PYGMY_OK) {
+		write_fail(exchange, error);
+		return;
+	}
+	writer_printf(&exchange->out, "%" PRIu64 "\n", result.revision);
+	exchange->answer.content_type = "text/plain; charset=utf-8";
+	exchange->answer.status = 200;
+}
+
+/* ---- forgetting --------------------------------------------------------------------------------------- */
+
+static enum pygmy_error look_up(struct exchange *exchange, struct frontend_list *list, const struct registered_frontend **out)
+{
+	struct replica *replica = replica_of(exchange);
+	struct reader *reader;
+	enum pygmy_error error = reader_begin_as_is(replica, &reader);
+	*out = NULL;
+	if (error != PYGMY_OK)
+		return error;
+	error = frontends_read(reader, replica_node_state(replica), list);
+	reader_end(reader);
+	for (size_t i = 0; error == PYGMY_OK && i < list->count; i++)
+		if (slice_equal(exchange->request.path_id, slice_of(list->items[i].name)))
+			*out = &list->items[i];
+	return error == PYGMY_OK && *out == NULL ? PYGMY_FRONTEND_NOT_FOUND : error;
+}
+
+/*
+ * Whoever is not in the list any more, no write waits for; so it leaves the list when the lease that it may have had at its fence has lapsed.
+ * A request that comes before that is told to come again.
+ */
+static enum pygmy_error make_ready_to_leave(struct exchange *exchange)
+{
+	char key[SCOPED_KEY_MAX_BYTES + 1];
+	struct frontend_list list;
+	const struct registered_frontend *frontend;
+	struct command command;
+	struct result result;
+	enum pygmy_error error = look_up(exchange, &list, &frontend);
+	if (error == PYGMY_OK && !frontend->fenced) {
+		fencer_make_command(frontend->name, frontend->since, key, &command);
+		error = propose(exchange, &command, &result);
+		return error == PYGMY_OK ? PYGMY_FENCE_IS_NEW : error;
+	}
+	int64_t lapse_ms = list.fence_seen_ms + replica_cluster(replica_of(exchange))->lease_ms;
+	return error == PYGMY_OK && monotonic_ms() <= lapse_ms ? PYGMY_FENCE_IS_NEW : error;
+}
+
+static void frontend_forget(struct exchange *exchange)
+{
+	struct command command = { .type = COMMAND_FRONTEND_LEAVE, .frontend_leave.name = exchange->request.path_id };
+	struct slice name = exchange->request.path_id;
+	struct refusal refusal;
+	struct result result;
+	if (!check_name(exchange, name, &refusal)) {
+		exchange_refuse(exchange, &refusal);
+		return;
+	}
+	if (!write_prepare(exchange, KEY_SCOPE_FRONTEND, false, &command))
+		return;
+	enum pygmy_error error = make_ready_to_leave(exchange);
+	if (error == PYGMY_OK)
+		error = propose(exchange, &command, &result);
+	if (error != PYGMY_OK) {
+		write_fail(exchange, error);
+		return;
+	}
+	writer_put_literal(&exchange->out, "{\"frontend\":{},");
+	exchange_end_success(exchange, 200, arena_printf(&exchange->arena, "frontend %.*s is forgotten", (int)name.len, name.ptr), 0);
+}
+
+const struct route frontend_routes[] = {
+	{ .method = METHOD_POST, .pattern = "/coherence/join", .handler = frontend_join, .body_max_bytes = BODY_MAX_BYTES, .body_required = true,
+		.is_private = true, .needs_replica = true },
+	{ .method = METHOD_DELETE, .pattern = "/frontends/{name}", .handler = frontend_forget, .role = AUTH_ADMIN, .needs_replica = true },
+};
+const size_t frontend_route_count = sizeof frontend_routes / sizeof frontend_routes[0];
