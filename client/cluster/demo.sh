@@ -45,6 +45,7 @@ The cluster runs. Open in a browser, or with curl:
 
 What to try next:
   client/cluster.sh kill node-B; $program buy 2; client/cluster.sh start node-B
+  make faulttest                    hurt it under traffic, and compare the replicas
   make cluster-add NODE=D           a further replica
   make cluster-status               what runs
   make cluster-stop                 end it, keep data        make cluster-reset     end it, forget data

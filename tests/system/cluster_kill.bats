@@ -72,6 +72,19 @@ one_of() { printf '%s\n' "$@" | shuf -n 1; }
     fault --signal STOP --target etcd-leader --seconds 5 --rounds "$rounds"
 }
 
+@test "everything dies at once, and is started again: every acknowledged order is there, once" {
+    local round
+    for ((round = 0; round < rounds; round++)); do
+        traffic_begin --settle-seconds 60
+        random_moment 30
+        cluster kill node-A node-B node-C frontend
+        cluster start
+        traffic_end
+        [[ $(report .writes.failed) -gt 0 ]]
+        replicas_are_same
+    done
+}
+
 @test "the fault test tells what it needs, and leaves nothing frozen or down when it is stopped" {
     local code=0 pid
     run "$tree/client/faulttest.sh" --target node-Z
