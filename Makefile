@@ -54,7 +54,7 @@ CLIENT_SRC := $(wildcard client/pygmy/*.c)
 LOAD_SRC := $(wildcard client/load/*.c)
 NGINX_SRC := $(wildcard nginx/*.c)
 # nginx's module, which is also the library that its Lua calls; and what it shares with the workers.
-NGINX_MODULE_SRC := nginx/module/ngx_http_pygmy_module.c
+NGINX_MODULE_SRC := $(wildcard nginx/module/*.c)
 NGINX_DB_SRC := db/slot.c db/changes.c db/query_string.c
 NGINX_HEADERS := .build/nginx
 UNIT_SRC := $(wildcard tests/unit/test_*.c)

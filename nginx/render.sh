@@ -4,7 +4,7 @@
 #   PYGMY_RUN_DIR=... PYGMY_LOG_DIR=... nginx/render.sh
 #
 # Takes its settings from the environment: PYGMY_RUN_DIR and PYGMY_LOG_DIR (required), PYGMY_LISTEN, PYGMY_PORT_FRONTEND,
-# PYGMY_PORT_CATALOG_A, _CATALOG_B, _ORDER_A, _ORDER_B, PYGMY_LEASE_MS, PYGMY_LOG_LEVEL. They are checked here, so that
+# PYGMY_PORT_CATALOG_A, _CATALOG_B, _ORDER_A, _ORDER_B, PYGMY_PORT_METRICS (without it, or "off": none), PYGMY_LEASE_MS, PYGMY_LOG_LEVEL. They are checked here, so that
 # no value can be read by nginx as anything but a value. Makes the folders that nginx wants, and links by which the
 # configuration finds the program and the logs whatever their paths look like. Starts and stops nothing; run it again at will:
 # nginx takes the new file on when it is told to reload.
@@ -50,6 +50,7 @@ check_settings() {
     [[ ${#name} -le $socket_path_limit ]] || fail "PYGMY_RUN_DIR is too long for Unix sockets: $PYGMY_RUN_DIR"
     [[ $PYGMY_LISTEN =~ ^(\*|\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+)$ ]] || fail "PYGMY_LISTEN must be an address: '$PYGMY_LISTEN'"
     for name in FRONTEND CATALOG_A CATALOG_B ORDER_A ORDER_B; do check_number "PYGMY_PORT_$name" 1 65535; done
+    if [[ ${PYGMY_PORT_METRICS:=off} == off ]]; then PYGMY_PORT_METRICS=; else check_number PYGMY_PORT_METRICS 1 65535; fi
     check_number PYGMY_LEASE_MS 1 3600000
     case $PYGMY_LOG_LEVEL in
         debug) log_level=info ;;
@@ -99,6 +100,8 @@ fill() { text=${text//"@$1@"/"$2"}; }
 write_configuration() {
     local text name
     text=$(<"$here/nginx.conf.template")
+    fill METRICS "$([[ -z $PYGMY_PORT_METRICS ]] || cat "$here/metrics.template")"
+    fill PORT_METRICS "$PYGMY_PORT_METRICS"
     fill RUN_DIR "$PYGMY_RUN_DIR"
     fill LISTEN "$PYGMY_LISTEN"
     for name in FRONTEND CATALOG_A CATALOG_B ORDER_A ORDER_B; do
