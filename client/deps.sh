@@ -7,7 +7,7 @@
 # caller is root, or sudo makes it so.
 #
 # It promises the machine:
-#   * No service runs or starts at boot because of it. Debian's nginx package would start one on port 80.
+#   * No service runs or starts at boot because of it. Debian's nginx package would start one on port 80, prometheus on 9090.
 #   * A service that runs already goes on undisturbed: packages named here that are installed are not upgraded,
 #     and the restarts and reloads that maintainer scripts ask for are denied while it installs.
 #   * An existing /usr/sbin/policy-rc.d is neither changed nor moved, not even for a moment. Where it permits
@@ -22,11 +22,11 @@ readonly run_packages=(
     curl ca-certificates iproute2 util-linux procps
 )
 readonly fuzz_packages=(clang libclang-rt-dev)
-readonly test_packages=(libcmocka-dev bats jq sqlite3 shellcheck file)
+readonly test_packages=(libcmocka-dev bats jq sqlite3 shellcheck file wrk gnuplot-nox prometheus)
 readonly bench_packages=(wrk gnuplot-nox jq sqlite3)
 
 # What these packages would start or enable, and the package that brings it.
-readonly -A services=([nginx]=nginx-common)
+readonly -A services=([nginx]=nginx-common [prometheus]=prometheus)
 
 clone=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 readonly clone

@@ -37,6 +37,7 @@ struct request {
 	struct slice consistency;     /* the client's */
 	/* What nginx itself adds; clients can't: their headers arrive as HTTP_*. */
 	struct slice request_id;
+	struct slice trace_id;        /* by which the request is followed through the logs; "" when nginx sent none */
 	struct slice nginx_key;
 	struct slice nginx_slot;
 	struct slice nginx_min_revision;

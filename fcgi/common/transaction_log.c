@@ -13,6 +13,7 @@
 #include "db/limits.h"
 
 #define LINE_MAX_BYTES 512
+#define TRACE_MAX_BYTES 64
 
 /* Reports the first of a row of failures, and the end of the row: a full disk must not fill another log. */
 static void report(struct transaction_log *log, int error)
@@ -94,15 +95,16 @@ static int format_line(const struct transaction *transaction, bool fresh_line, c
 {
 	struct tm utc;
 	char order[24] = "-";
+	struct slice trace = transaction->trace_id.len > 0 ? transaction->trace_id : SLICE_LITERAL("-");
 	time_t seconds = (time_t)(transaction->time_ms / 1000);
 	gmtime_r(&seconds, &utc);
 	if (transaction->order_id > 0)
 		snprintf(order, sizeof order, "%" PRId64, transaction->order_id);
 	return snprintf(line, size,
-		"%s%04d-%02d-%02dT%02d:%02d:%02d.%03dZ key=%.*s item=%" PRId64 " quantity=%" PRId64 " result=%s order=%s repeated=%s\n",
+		"%s%04d-%02d-%02dT%02d:%02d:%02d.%03dZ key=%.*s item=%" PRId64 " quantity=%" PRId64 " result=%s order=%s repeated=%s trace=%.*s\n",
 		fresh_line ? "\n" : "", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
 		(int)(transaction->time_ms % 1000), (int)transaction->key.len, transaction->key.ptr, transaction->item_id,
-		transaction->quantity, error_code(transaction->error), order, transaction->repeated ? "yes" : "no");
+		transaction->quantity, error_code(transaction->error), order, transaction->repeated ? "yes" : "no", (int)(trace.len < TRACE_MAX_BYTES ? trace.len : TRACE_MAX_BYTES), trace.ptr);
 }
 
 /* Under the read lock. */

@@ -1,9 +1,9 @@
 /*
  * transaction_log: a line per purchase or refusal, for people and for reconciliation. The orders themselves are in the database.
  *
- *     2026-01-31T12:00:00.123Z key=<request key> item=1 quantity=1 result=ok order=196 repeated=no
+ *     2026-01-31T12:00:00.123Z key=<request key> item=1 quantity=1 result=ok order=196 repeated=no trace=<32 hex digits>
  *
- * result is `ok` or a code of db/error.h; order is `-` without one. One write() per line on an O_APPEND file, so lines of several
+ * result is `ok` or a code of db/error.h; order and trace are `-` without one; trace is the one of nginx's log. One write() per line on an O_APPEND file, so lines of several
  * threads don't mix. Past TRANSACTION_LOG_MAX_BYTES the file becomes <path>.1, .1 becomes .2 and so on; TRANSACTION_LOG_FILES are
  * kept. A purchase never fails for its line: lines that could not be written are counted and reported.
  */
@@ -38,6 +38,7 @@ struct transaction {
 	enum pygmy_error error;
 	int64_t order_id;             /* 0: none */
 	bool repeated;
+	struct slice trace_id;        /* "": none */
 };
 
 /* path: of the file that is written to. A file that can't be opened is reported, and tried again with each line. */
