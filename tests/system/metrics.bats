@@ -127,11 +127,11 @@ monitoring() { printf '%s/client/monitoring/%s' "$tree" "$1"; }
 }
 
 @test "a try that a hanging worker costs is counted, and the request is saved" {
-    local failures i pid
+    local failures pid
     failures=$(figure 'pygmy_frontend_upstream_failures_total{operation="lookup"}')
     pid=$(worker_pid catalog-A)
     kill -STOP "$pid"
-    for i in 1 2; do http GET "$frontend/lookup?id=5" -H 'X-Pygmy-Consistency: strict' && assert_equal "$code" 200; done
+    for _ in 1 2; do http GET "$frontend/lookup?id=5" -H 'X-Pygmy-Consistency: strict' && assert_equal "$code" 200; done
     kill -CONT "$pid"
     [[ $(figure 'pygmy_frontend_upstream_failures_total{operation="lookup"}') -gt $failures ]]
     # It waited for that try, and says so.
