@@ -75,7 +75,7 @@ FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 # Everything below is relative to the clone, whose path may hold spaces. Recipes with a + build in parallel by themselves.
 JOBS = -j$(shell nproc)
 
-.PHONY: run stop restart status logs reset bench test unit system sanitized fuzz lint test-fresh clean deps
+.PHONY: run stop restart status logs reset bench loadtest test unit system sanitized fuzz lint test-fresh clean deps
 run: ## install what is missing, build, start the store and show it working
 	@client/deps.sh run
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
@@ -117,6 +117,11 @@ bench: ## measure the store; prints a table, writes CSV and plots
 	@client/deps.sh bench
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all tools
 	@tests/bench/bench.sh
+
+loadtest: ## load a throwaway store, show how it holds up (ARGS='--help' tells the options; ARGS='--report' answers three questions)
+	@client/deps.sh bench
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
+	@client/loadtest.sh $(if $(findstring --url,$(ARGS)),,--own) $(ARGS)
 
 deps: ## install the packages that run and test need
 	@client/deps.sh run test
