@@ -63,12 +63,12 @@ monitoring() { printf '%s/client/monitoring/%s' "$tree" "$1"; }
 }
 
 @test "the frontend counts each request once, by operation, status and what the cache did" {
-    local i lookups buys missing others sold memory disk miss bypass total
+    local lookups buys missing others sold memory disk miss bypass total
     lookups=$(requests lookup 200) missing=$(requests lookup 404) buys=$(requests buy 200) sold=$(requests buy 404) others=$(requests other 404)
     memory=$(cache lookup hit_memory) disk=$(cache lookup hit_disk) miss=$(cache lookup miss) bypass=$(cache lookup bypass)
     total=$(figure 'pygmy_frontend_request_duration_seconds_count{operation="lookup"}')
     http POST "$frontend/buy?id=3"
-    for i in {1..12}; do http GET "$frontend/lookup?id=3"; done
+    for _ in {1..12}; do http GET "$frontend/lookup?id=3"; done
     http GET "$frontend/lookup?id=3" -H 'X-Pygmy-Consistency: strict'
     http GET "$frontend/lookup?id=9999"
     http POST "$frontend/buy?id=9999"

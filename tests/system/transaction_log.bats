@@ -81,7 +81,7 @@ last_line() {
     assert_equal "$(head -n 1 "$log.2") $(head -n 1 "$log.3") $(head -n 1 "$log.4")" 'part 1 part 2 part 3'
     [[ ! -e $log.5 ]]
     # The log ended in the middle of a line, as after a power cut: the new lines are whole all the same.
-    assert_equal "$(cat "$log.1" "$log" | grep -cE '^[0-9T:.Z-]{24} key=rotate-[1-5] item=5 quantity=1 result=ok order=[0-9]+ repeated=no$')" 5
+    assert_equal "$(cat "$log.1" "$log" | grep -cE '^[0-9T:.Z-]{24} key=rotate-[1-5] item=5 quantity=1 result=ok order=[0-9]+ repeated=no trace=[0-9a-f]{32}$')" 5
     [[ $(stat -c %s "$log.1") -ge 8388600 && $(stat -c %s "$log") -lt 1000 && $(stat -c %s "$log") -gt 50 ]]
     assert_equal "$(stat -c %a "$log")" 600
 }
