@@ -69,13 +69,14 @@ COHERENCE := $(B)/lib/libpygmy_coherence.so
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
 LIBTOOLS := $(B)/lib/libtools.a
 TOOL_BIN := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
+SIMULATION := $(B)/simulation/simulation
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 
 # ---- what a user calls ---------------------------------------------------------------------------
 # Everything below is relative to the clone, whose path may hold spaces. Recipes with a + build in parallel by themselves.
 JOBS = -j$(shell nproc)
 
-.PHONY: run stop restart status logs reset bench loadtest test unit system sanitized fuzz lint test-fresh clean deps
+.PHONY: run stop restart status logs restore reset bench bench-cluster loadtest faulttest test unit system sanitized fuzz simulation lint test-fresh clean deps
 run: ## install what is missing, build, start the store and show it working
 	@client/deps.sh run
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
@@ -95,8 +96,37 @@ status: ## show what runs, since when, with how much memory
 logs: ## show the end of every log (make logs FOLLOW=1 goes on)
 	@client/store.sh logs $(if $(FOLLOW),-f)
 
+restore: ## put a backup in the place of the store's data (make restore BACKUP=FILE)
+	@client/store.sh restore '$(subst ','\'',$(BACKUP))'
+
 reset: ## stop the store and delete its data
 	@client/store.sh reset
+
+cluster: ## the same as a cluster of NODES=3 replicas (up to 9) with etcd and a frontend
+	@client/deps.sh cluster
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
+	@client/cluster.sh start $(if $(NODES),--nodes '$(NODES)')
+	@client/cluster/demo.sh
+
+cluster-stop: ## stop the cluster; its data stays
+	@client/cluster.sh stop
+
+cluster-status: ## show what runs of the cluster, and its replicas
+	@client/cluster.sh status || [ $$? -eq 3 ]
+
+cluster-restore: ## put a backup in the place of the cluster's data (make cluster-restore BACKUP=FILE)
+	@client/cluster.sh restore '$(subst ','\'',$(BACKUP))'
+
+cluster-reset: ## stop the cluster and delete its data
+	@client/cluster.sh reset
+
+cluster-add cluster-remove: ## one replica more or less: NODE=D
+	@client/cluster.sh $(@:cluster-%=%) '$(NODE)'
+
+faulttest: ## hurt the running cluster under traffic and compare the replicas (client/faulttest.sh --help)
+	@client/deps.sh run cluster
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= $(B)/tools/traffic $(B)/tools/compare
+	@client/faulttest.sh
 
 test: ## install what is missing, build and run every test
 	@client/deps.sh test
@@ -105,6 +135,10 @@ test: ## install what is missing, build and run every test
 unit system sanitized lint: ## run this part of the tests (SAN=address|thread, PATTERN=name)
 	@client/deps.sh test
 	@SAN='$(SAN)' tests/run.sh $@
+
+simulation: ## run SIM_SCHEDULES=3000 simulated clusters; SIM_SEED=n shows one of them
+	@client/deps.sh test
+	@tests/run.sh simulation
 
 fuzz: ## run every fuzz target for FUZZ_SECONDS=3 seconds
 	@client/deps.sh test
@@ -117,6 +151,11 @@ bench: ## measure the store; prints a table, writes CSV and plots
 	@client/deps.sh bench
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all tools
 	@tests/bench/bench.sh
+
+bench-cluster: ## measure a cluster of three nodes, beside PostgreSQL with two synchronous standbys
+	@client/deps.sh bench-cluster
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= all tools
+	@tests/bench/cluster_bench.sh
 
 loadtest: ## load a throwaway store, show how it holds up (ARGS='--help' tells the options; ARGS='--report' answers three questions)
 	@client/deps.sh bench
@@ -219,8 +258,22 @@ $(B)/tools/%: $(B)/obj/tests/tools/%.o $(LIBTOOLS)
 	@mkdir -p "$(@D)"
 	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ $(LIBS)
 
+# Libraries that system tests preload into processes.
+$(B)/preload/%.so: $(B)/obj/tests/preload/%.o
+	$(call say,LINK)
+	@mkdir -p "$(@D)"
+	$(Q)$(CC) -shared $(filter-out -pie,$(LDFLAGS_$(SAN))) -o $@ $^
+
 .PHONY: tools
-tools: $(TOOL_BIN)
+tools: $(TOOL_BIN) $(patsubst tests/preload/%.c,$(B)/preload/%.so,$(wildcard tests/preload/*.c))
+
+$(SIMULATION): $(call obj,$(wildcard tests/simulation/*.c)) $(LIBDB)
+	$(call say,LINK)
+	@mkdir -p "$(@D)"
+	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $^ $(LIBS)
+
+.PHONY: simulation-build
+simulation-build: $(SIMULATION)
 
 .PHONY: unit-build fuzz-build
 unit-build: $(UNIT_BIN)
@@ -233,4 +286,4 @@ threads-build: $(filter %_threads,$(UNIT_BIN))
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z][a-zA-Z_ -]*:.*##' Makefile | sed -E 's/^([a-zA-Z_ -]+):.*## /\1\t/' | expand -t 18
+	@grep -hE '^[a-z][a-zA-Z_ -]*:.*##' Makefile | sed -E 's/^([a-zA-Z_ -]+):.*## /\1\t/' | expand -t 30

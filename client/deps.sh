@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that Pygmy needs and that are missing.
 #
-#   client/deps.sh [run|test|bench|fuzz]...      (default: run)
+#   client/deps.sh [run|cluster|test|bench|bench-cluster|fuzz]...      (default: run)
 #
 # When nothing is missing, it asks dpkg's database once and does nothing else. Otherwise it needs root: the
 # caller is root, or sudo makes it so.
 #
 # It promises the machine:
-#   * No service runs or starts at boot because of it. Debian's nginx package would start one on port 80, prometheus on 9090.
+#   * No service runs or starts at boot because of it. Debian's packages would start nginx on port 80, etcd, PostgreSQL and Prometheus.
 #   * A service that runs already goes on undisturbed: packages named here that are installed are not upgraded,
 #     and the restarts and reloads that maintainer scripts ask for are denied while it installs.
 #   * An existing /usr/sbin/policy-rc.d is neither changed nor moved, not even for a moment. Where it permits
@@ -21,12 +21,14 @@ readonly run_packages=(
     nginx libnginx-mod-http-lua lua-resty-core libpcre2-dev zlib1g-dev spawn-fcgi multiwatch
     curl ca-certificates iproute2 util-linux procps
 )
+readonly cluster_packages=(etcd-server jq openssl)
 readonly fuzz_packages=(clang libclang-rt-dev)
-readonly test_packages=(libcmocka-dev bats jq sqlite3 shellcheck file wrk gnuplot-nox prometheus)
+readonly test_packages=(libcmocka-dev bats jq sqlite3 shellcheck file openssl wrk gnuplot-nox prometheus)
 readonly bench_packages=(wrk gnuplot-nox jq sqlite3)
+readonly bench_cluster_packages=(postgresql-15 wrk jq sqlite3)
 
 # What these packages would start or enable, and the package that brings it.
-readonly -A services=([nginx]=nginx-common [prometheus]=prometheus)
+readonly -A services=([nginx]=nginx-common [etcd]=etcd-server [postgresql]=postgresql-common [prometheus]=prometheus)
 
 clone=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 readonly clone
@@ -228,11 +230,13 @@ main() {
     for set in "$@"; do
         case $set in
             run) wanted+=("${run_packages[@]}") ;;
+            cluster) wanted+=("${run_packages[@]}" "${cluster_packages[@]}") ;;
             fuzz) wanted+=("${run_packages[@]}" "${fuzz_packages[@]}") ;;
-            test) wanted+=("${run_packages[@]}" "${test_packages[@]}" "${fuzz_packages[@]}") ;;
+            test) wanted+=("${run_packages[@]}" "${cluster_packages[@]}" "${test_packages[@]}" "${fuzz_packages[@]}") ;;
             bench) wanted+=("${run_packages[@]}" "${bench_packages[@]}") ;;
             -h | --help) usage && exit 0 ;;
-            *) fail "unknown package set '$set' (run, test, bench or fuzz)" ;;
+            bench-cluster) wanted+=("${run_packages[@]}" "${cluster_packages[@]}" "${bench_cluster_packages[@]}") ;;
+            *) fail "unknown package set '$set' (run, cluster, test, bench, bench-cluster or fuzz)" ;;
         esac
     done
     command -v dpkg-query >/dev/null || fail "this is not a Debian system; Pygmy is built and tested on Debian 12"

@@ -122,6 +122,8 @@ main() {
     mkdir -p -- "$out"
     if [[ -n $report && ${#urls[@]} -eq 0 ]]; then own=yes; fi
     store_find
+    # For every curl from here on.
+    if [[ -n $ca_file ]]; then export CURL_CA_BUNDLE=$ca_file; fi
     store_learn
     if [[ -n $report ]]; then
         report_make

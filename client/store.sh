@@ -7,6 +7,8 @@
 #   client/store.sh status [--json] what runs, where, since when, with how much memory
 #   client/store.sh logs [-n N] [-f]  the last N (10) lines of every log; -f follows
 #   client/store.sh env             the settings in effect, as KEY="value" lines
+#   client/store.sh restore FILE    put the backup FILE in the place of the store's data, which is kept aside; goes on
+#                                   as it was: running or stopped
 #   client/store.sh reset           stop, then delete the store's data, secrets and logs
 #
 # Exit codes: 0 done or up; 1 failed, or up only in part; 2 wrong usage or setting; 3 down; 4 a port is taken;
@@ -22,13 +24,13 @@ set -euo pipefail
 
 readonly exit_failed=1 exit_usage=2 exit_down=3 exit_port=4 exit_locked=5
 readonly start_limit_ms=60000 repair_limit_ms=4000 end_limit_ms=5000 log_limit_bytes=$((16 * 1024 * 1024))
-readonly lock_limit_s=90
+readonly lock_limit_s=90 me=store
 
 say() { printf '%s\n' "$*"; }
 fail() {
     local code=$1
     shift
-    printf 'store: %s\n' "$*" >&2
+    printf '%s: %s\n' "$me" "$*" >&2
     exit "$code"
 }
 
@@ -41,21 +43,12 @@ clone=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 . "$clone/client/store/install.sh"
 # shellcheck source=store/launch.sh
 . "$clone/client/store/launch.sh"
+# shellcheck source=store/restore.sh
+. "$clone/client/store/restore.sh"
 # shellcheck source=store/report.sh
 . "$clone/client/store/report.sh"
 
 usage() { sed -n '2,/^set /{/^#/!d;s/^# \{0,1\}//;p}' "$clone/client/store.sh"; }
-
-# Takes the lock: a lock on the run folder itself, so that there is no lock file to be left behind.
-lock_store() {
-    while :; do
-        exec 9<"$PYGMY_RUN_DIR"
-        flock --wait "$lock_limit_s" 9 || fail "$exit_locked" "another start or stop of this store takes more than $lock_limit_s s"
-        # A reset may have deleted the folder while we waited.
-        if [[ /proc/self/fd/9 -ef $PYGMY_RUN_DIR ]]; then return; fi
-        install_folder "$PYGMY_RUN_DIR"
-    done
-}
 
 # Whether the store was ever started (and not reset since).
 was_started() { [[ -d $PYGMY_STATE_DIR || -d $PYGMY_RUN_DIR ]] && { [[ $EUID -ne 0 ]] || id -u "$PYGMY_USER" >/dev/null 2>&1; }; }
@@ -81,6 +74,11 @@ store_start() {
         if (settings_recall && as_store is_anything_alive); then say "$changed: restarting the store"; fi
         stop_previous || fail "$exit_failed" "the store that runs cannot be stopped"
         install_is_current || install_program
+    fi
+    if as_store restore_is_begun "$PYGMY_DB"; then
+        as_store stop_all || fail "$exit_failed" "the store that runs cannot be stopped"
+        say "Finishing a restore that was interrupted"
+        finish_restore
     fi
     report_taken_ports || exit
     as_store install_secrets
@@ -114,6 +112,32 @@ store_stop() {
     else
         say "The store is not running"
     fi
+}
+
+# Puts what was made of the backup in the database's place.
+finish_restore() {
+    local aside
+    aside=$(as_store restore_end "$PYGMY_DB") || fail "$exit_failed" "the database $PYGMY_DB cannot be replaced; start the store to try again"
+    if [[ -n $aside ]]; then say "The database that was there is $aside now"; fi
+}
+
+# The backup is checked, and made into a database, before anything of the store is touched.
+store_restore() {
+    [[ $# -eq 1 ]] || fail "$exit_usage" "restore takes one word: the backup's file"
+    [[ -f $1 && -r $1 ]] || fail "$exit_usage" "$1 is no file that can be read"
+    local program was_running
+    settings_recall
+    install_fingerprint
+    install_user
+    install_folders
+    lock_store
+    install_folders
+    as_store restore_take_program <"$clone/$PYGMY_BUILD/bin/pygmy"
+    as_store restore_make "$PYGMY_DB" <"$1" || fail "$exit_failed" "nothing was changed"
+    end_store
+    as_store restore_begin "$PYGMY_DB"
+    finish_restore
+    if [[ $was_running == yes ]]; then store_start; else say "The backup is in place; the store is stopped, as it was"; fi
 }
 
 store_reset() {
@@ -166,11 +190,11 @@ main() {
     umask 077
     case $action in
         start | stop | restart | env | reset) [[ $# -eq 0 ]] || fail "$exit_usage" "$action takes no further words" ;;&
-        start | stop | reset | status | logs) "store_$action" "$@" ;;
+        start | stop | reset | restore | status | logs) "store_$action" "$@" ;;
         restart) (store_stop) && store_start ;;
         env) (settings_recall && settings_print) ;;
         '') usage >&2 && exit "$exit_usage" ;;
-        *) fail "$exit_usage" "unknown command '$action' (start, stop, restart, status, logs, env or reset)" ;;
+        *) fail "$exit_usage" "unknown command '$action' (start, stop, restart, status, logs, env, restore or reset)" ;;
     esac
 }
 

@@ -61,29 +61,3 @@ enum pygmy_error apply_buy(struct apply *apply, const struct command *command, s
 	touch_item(apply, result, buy->item_id, topic_slot);
 	return PYGMY_OK;
 }
-
-enum pygmy_error apply_find_order(struct apply *apply, const struct command *command, bool *found, struct result *result)
-{
-	sqlite3_stmt *statement = apply_statement(apply, STATEMENT_FIND_ORDER);
-	bind_text(statement, 1, command->request_key);
-	int rc = sqlite3_step(statement);
-	*found = rc == SQLITE_ROW;
-	if (*found) {
-		struct slice hash = { (const char *)command->payload_hash, PAYLOAD_HASH_BYTES };
-		result->repeated = true;
-		if (!slice_equal(column_blob(statement, 5), hash)) {
-			result->error = PYGMY_KEY_REUSED;
-		} else {
-			result->id = sqlite3_column_int64(statement, 0);
-			result->quantity = sqlite3_column_int64(statement, 2);
-			result->revision = (uint64_t)sqlite3_column_int64(statement, 3);
-			result->slot_count = 3;
-			result->slots[0] = slot_of_item(sqlite3_column_int64(statement, 1));
-			result->slots[1] = (uint32_t)sqlite3_column_int64(statement, 4);
-			result->slots[2] = slot_of_all();
-		}
-	}
-	enum pygmy_error error = database_error(apply->database, rc, "find order");
-	sqlite3_reset(statement);
-	return error;
-}

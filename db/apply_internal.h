@@ -8,20 +8,23 @@
 #ifndef PYGMY_DB_APPLY_INTERNAL_H
 #define PYGMY_DB_APPLY_INTERNAL_H
 
+#include <sodium.h>
+
 #include "db/apply.h"
 #include "db/command.h"
+#include "db/result_row.h"
 
 /* X(NAME, sql) */
 #define APPLY_STATEMENTS(X) \
-	X(READ_STORE, "SELECT log_index, chain, catalogue_loaded, damaged_entries FROM store") \
-	X(WRITE_STORE, "UPDATE store SET log_index = ?1, chain = ?2, catalogue_loaded = ?3, damaged_entries = ?4") \
-	X(RAISE_FLOOR, "UPDATE store SET log_index = ?1, floor = ?1") \
-	X(FIND_ORDER, "SELECT id, item_id, quantity, revision, topic_slot, payload_hash FROM orders WHERE request_key = ?1") \
-	X(FIND_RESULT, "SELECT error, revision, id, quantity, slots, payload_hash FROM results WHERE request_key = ?1") \
+	X(READ_STORE, "SELECT log_index, chain, catalogue_loaded, damaged_entries, floor, audit_item, audit_order, log_bytes FROM store") \
+	X(WRITE_STORE, "UPDATE store SET log_index = ?1, chain = ?2, catalogue_loaded = ?3, damaged_entries = ?4, floor = ?5," \
+		       " audit_item = ?6, audit_order = ?7, log_bytes = ?8") \
+	X(FIND_ORDER, RESULT_ROW_ORDER_SQL) \
+	X(FIND_RESULT, RESULT_ROW_RESULT_SQL) \
 	X(RECORD_RESULT, "INSERT INTO results (request_key, payload_hash, error, revision, id, quantity, slots, kept)" \
 			 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)") \
-	X(PRUNE_RESULTS, "DELETE FROM results WHERE request_key IN (SELECT request_key FROM results" \
-			 " WHERE kept = 0 AND revision < ?1 ORDER BY revision, request_key LIMIT ?2)") \
+	X(PRUNE_RESULT, "DELETE FROM results WHERE request_key = (SELECT request_key FROM results" \
+			" WHERE kept = 0 AND revision < ?1 ORDER BY revision, request_key LIMIT 1)") \
 	X(FIND_ITEM, "SELECT title, topic, cost_minor, count FROM items WHERE id = ?1 AND deleted = 0") \
 	X(SELL_ITEM, "UPDATE items SET count = count - ?2, sold = sold + ?2 WHERE id = ?1") \
 	X(INSERT_ORDER, "INSERT INTO orders (item_id, quantity, unit_cost_minor, created_ms, revision, topic_slot, request_key," \
@@ -34,8 +37,16 @@
 		    " topic = excluded.topic, cost_minor = excluded.cost_minor, count = excluded.count," \
 		    " supplied = excluded.count + sold, deleted = 0") \
 	X(RAISE_SLOT, "INSERT INTO slots (slot, revision) VALUES (?1, ?2) ON CONFLICT (slot) DO UPDATE SET revision = excluded.revision") \
-	X(WRITE_CHANGES, "INSERT INTO changes (ring, revision, slots) VALUES (?1, ?2, ?3)" \
-			 " ON CONFLICT (ring) DO UPDATE SET revision = excluded.revision, slots = excluded.slots")
+	X(COUNT_MEMBERS, "SELECT count(*), coalesce(sum(name = ?1), 0) FROM members") \
+	X(PUT_MEMBER, "INSERT INTO members (name, catalog_url, order_url, since) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) DO UPDATE SET" \
+		      " catalog_url = excluded.catalog_url, order_url = excluded.order_url") \
+	X(REMOVE_MEMBER, "DELETE FROM members WHERE name = ?1") \
+	X(AUDIT_ITEMS, "SELECT * FROM items WHERE id > ?1 ORDER BY id LIMIT ?2") \
+	X(AUDIT_ORDERS, "SELECT * FROM orders WHERE id > ?1 ORDER BY id LIMIT ?2") \
+	X(AUDIT_MEMBERS, "SELECT * FROM members ORDER BY name") \
+	X(WRITE_CHANGES, "INSERT INTO changes (ring, revision, slots, chain, mod_revision, log_bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6)" \
+			 " ON CONFLICT (ring) DO UPDATE SET revision = excluded.revision, slots = excluded.slots," \
+			 " chain = excluded.chain, mod_revision = excluded.mod_revision, log_bytes = excluded.log_bytes")
 
 enum apply_statement {
 #define X(name, sql) STATEMENT_##name,
@@ -52,11 +63,21 @@ struct slot_set {
 	bool all;                     /* everything counts as changed */
 };
 
+/* The hash over the rows that the current entry changes. */
+struct row_digest {
+	crypto_generichash_state state;
+	char buf[512];
+	size_t used;
+	int rc;                       /* SQLite's, of reading the rows */
+	bool open;                    /* between rows_begin and rows_end: changes count */
+};
+
 struct apply {
 	struct database *database;
 	uint64_t index;               /* of the entry that is being applied */
-	bool catalogue_loaded;
+	struct apply_position next;   /* becomes the position behind it; its chain is still the one before */
 	struct slot_set touched;
+	struct row_digest rows;
 };
 
 static inline sqlite3_stmt *apply_statement(const struct apply *apply, enum apply_statement which)
@@ -66,8 +87,6 @@ static inline sqlite3_stmt *apply_statement(const struct apply *apply, enum appl
 
 /* apply_buy.c */
 enum pygmy_error apply_buy(struct apply *apply, const struct command *command, struct result *result);
-/* What an earlier purchase under this key decided. *found tells whether there was one. */
-enum pygmy_error apply_find_order(struct apply *apply, const struct command *command, bool *found, struct result *result);
 
 /* apply_item.c */
 enum pygmy_error apply_item_create(struct apply *apply, const struct item_create_command *create, struct result *result);
@@ -80,12 +99,28 @@ enum pygmy_error apply_find_item(struct apply *apply, int64_t id, bool *found, s
 /* apply_slots.c */
 void touch_slot(struct apply *apply, struct result *result, uint32_t slot);
 void touch_everything(struct apply *apply, struct result *result);
-/* Writes the touched slots and the changes ring for apply->index, and empties the set. */
+/* Writes the touched slots for apply->index. */
 enum pygmy_error apply_write_slots(struct apply *apply);
+/* Writes the entry's place in the ring, when apply->next is complete. */
+enum pygmy_error apply_write_changes(struct apply *apply);
 void slot_set_clear(struct slot_set *set);
 
+/* apply_cluster.c */
+void apply_genesis(const struct apply *apply, const struct genesis_command *genesis, struct result *result);
+enum pygmy_error apply_member_set(struct apply *apply, const struct member_set_command *member_set, struct result *result);
+enum pygmy_error apply_member_remove(struct apply *apply, const struct member_remove_command *member_remove, struct result *result);
+enum pygmy_error apply_audit(struct apply *apply, const struct audit_command *audit);
+
+/* apply_rows.c */
+void rows_attach(struct apply *apply);
+void rows_detach(struct apply *apply);
+void rows_begin(struct row_digest *digest);
+/* Returns SQLITE_OK, or why a row could not be hashed: then out is worth nothing. */
+int rows_end(struct row_digest *digest, uint8_t out[CHAIN_BYTES]);
+void rows_put_position(struct row_digest *digest, const struct apply_position *position);
+void rows_put_row(struct row_digest *digest, sqlite3_stmt *statement);    /* the row on which statement stands */
+
 /* apply_record.c */
-enum pygmy_error apply_find_result(struct apply *apply, const struct command *command, bool *found, struct result *result);
 enum pygmy_error apply_record_result(struct apply *apply, const struct command *command, const struct result *result);
 enum pygmy_error apply_prune_results(struct apply *apply);
 

@@ -131,7 +131,7 @@ enum pygmy_error apply_item_delete(struct apply *apply, const struct item_delete
 enum pygmy_error apply_import(struct apply *apply, const struct import_command *import, struct result *result)
 {
 	enum pygmy_error error = PYGMY_OK;
-	if (import->first_catalogue && apply->catalogue_loaded) {
+	if (import->first_catalogue && apply->next.catalogue_loaded) {
 		result->error = PYGMY_CATALOGUE_NOT_EMPTY;
 		return PYGMY_OK;
 	}
@@ -139,7 +139,7 @@ enum pygmy_error apply_import(struct apply *apply, const struct import_command *
 		error = put_item(apply, &import->items[i]);
 	if (error != PYGMY_OK)
 		return error;
-	apply->catalogue_loaded = apply->catalogue_loaded || import->last_part;
+	apply->next.catalogue_loaded = apply->next.catalogue_loaded || import->last_part;
 	result->quantity = (int64_t)import->item_count;
 	touch_everything(apply, result);
 	return PYGMY_OK;

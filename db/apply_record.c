@@ -6,42 +6,6 @@
 #define PRUNE_EVERY_ENTRIES 16
 #define PRUNE_MAX_ROWS (2 * PRUNE_EVERY_ENTRIES * BATCH_MAX_COMMANDS)     /* twice what can have come since */
 
-static void read_slots(sqlite3_stmt *statement, int column, struct result *result)
-{
-	if (sqlite3_column_type(statement, column) == SQLITE_NULL) {
-		result->slot_count = SLOTS_ALL_CHANGED;
-		return;
-	}
-	struct slice bytes = column_blob(statement, column);
-	for (size_t i = 0; i + 1 < bytes.len && result->slot_count < SLOTS_PER_RESULT_MAX; i += SLOT_BYTES)
-		result->slots[result->slot_count++] = (uint32_t)(unsigned char)bytes.ptr[i] | (uint32_t)(unsigned char)bytes.ptr[i + 1] << 8;
-}
-
-enum pygmy_error apply_find_result(struct apply *apply, const struct command *command, bool *found, struct result *result)
-{
-	sqlite3_stmt *statement = apply_statement(apply, STATEMENT_FIND_RESULT);
-	bind_text(statement, 1, command->request_key);
-	int rc = sqlite3_step(statement);
-	*found = rc == SQLITE_ROW;
-	if (*found) {
-		struct slice hash = { (const char *)command->payload_hash, PAYLOAD_HASH_BYTES };
-		result->repeated = true;
-		if (!slice_equal(column_blob(statement, 5), hash)) {
-			result->error = PYGMY_KEY_REUSED;
-		} else {
-			int error = sqlite3_column_int(statement, 0);
-			result->error = error_is_known(error) ? (enum pygmy_error)error : PYGMY_INTERNAL;
-			result->revision = (uint64_t)sqlite3_column_int64(statement, 1);
-			result->id = sqlite3_column_int64(statement, 2);
-			result->quantity = sqlite3_column_int64(statement, 3);
-			read_slots(statement, 4, result);
-		}
-	}
-	enum pygmy_error error = database_error(apply->database, rc, "find result");
-	sqlite3_reset(statement);
-	return error;
-}
-
 static void bind_slots(sqlite3_stmt *statement, int index, const struct result *result, char *buf)
 {
 	if (result->slot_count == SLOTS_ALL_CHANGED) {
@@ -71,12 +35,18 @@ enum pygmy_error apply_record_result(struct apply *apply, const struct command *
 	return statement_run(apply->database, statement, "record result");
 }
 
+/* One by one, oldest first: the order goes into the chain hash. */
 enum pygmy_error apply_prune_results(struct apply *apply)
 {
+	enum pygmy_error error = PYGMY_OK;
 	if (apply->index % PRUNE_EVERY_ENTRIES != 0 || apply->index <= RESULT_WINDOW_ENTRIES)
 		return PYGMY_OK;
-	sqlite3_stmt *statement = apply_statement(apply, STATEMENT_PRUNE_RESULTS);
+	sqlite3_stmt *statement = apply_statement(apply, STATEMENT_PRUNE_RESULT);
 	bind_int(statement, 1, (int64_t)(apply->index - RESULT_WINDOW_ENTRIES));
-	bind_int(statement, 2, PRUNE_MAX_ROWS);
-	return statement_run(apply->database, statement, "prune results");
+	for (int i = 0; error == PYGMY_OK && i < PRUNE_MAX_ROWS; i++) {
+		error = statement_run(apply->database, statement, "prune results");
+		if (error == PYGMY_OK && sqlite3_changes(apply->database->handle) == 0)
+			break;
+	}
+	return error;
 }

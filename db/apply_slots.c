@@ -47,14 +47,7 @@ static enum pygmy_error raise_slots(struct apply *apply)
 	return error;
 }
 
-static enum pygmy_error raise_floor(struct apply *apply)
-{
-	sqlite3_stmt *statement = apply_statement(apply, STATEMENT_RAISE_FLOOR);
-	bind_int(statement, 1, (int64_t)apply->index);
-	return statement_run(apply->database, statement, "raise floor");
-}
-
-static enum pygmy_error write_changes(struct apply *apply)
+enum pygmy_error apply_write_changes(struct apply *apply)
 {
 	const struct slot_set *set = &apply->touched;
 	char bytes[sizeof set->slots / sizeof set->slots[0] * 2];
@@ -67,14 +60,16 @@ static enum pygmy_error write_changes(struct apply *apply)
 		sqlite3_bind_null(statement, 3);
 	else
 		bind_blob(statement, 3, (struct slice){ bytes, (size_t)2 * set->count });
+	bind_blob(statement, 4, (struct slice){ (const char *)apply->next.chain, CHAIN_BYTES });
+	bind_int(statement, 5, (int64_t)apply->next.mod_revision);
+	bind_int(statement, 6, (int64_t)apply->next.log_bytes);
 	return statement_run(apply->database, statement, "write changes");
 }
 
 enum pygmy_error apply_write_slots(struct apply *apply)
 {
-	enum pygmy_error error = apply->touched.all ? raise_floor(apply) : raise_slots(apply);
-	if (error == PYGMY_OK)
-		error = write_changes(apply);
-	slot_set_clear(&apply->touched);
-	return error;
+	if (!apply->touched.all)
+		return raise_slots(apply);
+	apply->next.floor = apply->index;
+	return PYGMY_OK;
 }

@@ -3,15 +3,22 @@
 
 #include <sodium.h>
 
+#include "db/cluster.h"
 #include "db/codec.h"
 #include "db/limits.h"
 #include "db/query_string.h"
+#include "db/schema.h"
 
 enum update_flag { FLAG_COST = 1, FLAG_COUNT = 2, FLAG_DELTA = 4, FLAG_IF_MATCH = 8 };
 enum import_flag { FLAG_FIRST_CATALOGUE = 1, FLAG_LAST_PART = 2 };
 
 #define HEAD_MAX_BYTES (SCOPED_KEY_MAX_BYTES + 4 * VARINT_MAX_BYTES)
 #define ITEM_MAX_BYTES (TITLE_MAX_BYTES + TOPIC_MAX_BYTES + 6 * VARINT_MAX_BYTES)
+
+bool command_is_recorded(const struct command *command)
+{
+	return command->type != COMMAND_AUDIT;
+}
 
 /* ---- encoding -------------------------------------------------------------------------------------- */
 
@@ -69,6 +76,21 @@ static void put_payload(struct codec_writer *writer, const struct command *comma
 		return;
 	case COMMAND_IMPORT:
 		put_import(writer, &command->import);
+		return;
+	case COMMAND_GENESIS:
+		codec_put_uint(writer, command->genesis.base_index);
+		codec_put_text(writer, command->genesis.chain);
+		return;
+	case COMMAND_MEMBER_SET:
+		codec_put_text(writer, command->member_set.name);
+		codec_put_text(writer, command->member_set.catalog_url);
+		codec_put_text(writer, command->member_set.order_url);
+		return;
+	case COMMAND_MEMBER_REMOVE:
+		codec_put_text(writer, command->member_remove.name);
+		return;
+	case COMMAND_AUDIT:
+		codec_put_int(writer, command->audit.rows);
 		return;
 	}
 	writer->ok = false;
@@ -199,6 +221,36 @@ static bool get_import(struct codec_reader *reader, struct arena *arena, struct 
 	return true;
 }
 
+static void get_genesis(struct codec_reader *reader, struct genesis_command *genesis)
+{
+	genesis->base_index = codec_get_uint(reader);
+	genesis->chain = codec_get_text(reader, CHAIN_BYTES);
+	if (genesis->base_index >= INT64_MAX || genesis->chain.len != CHAIN_BYTES)
+		reader->ok = false;
+}
+
+/*
+ * Names and URLs: what every version has to accept for ever. Whoever proposes a member is stricter (member.h), and may become
+ * stricter still; an entry that was sound once must stay so.
+ */
+static struct slice get_printable(struct codec_reader *reader, size_t max_len)
+{
+	struct slice text = codec_get_text(reader, max_len);
+	for (size_t i = 0; i < text.len; i++)
+		if (text.ptr[i] <= ' ' || text.ptr[i] > '~')
+			reader->ok = false;
+	if (text.len == 0)
+		reader->ok = false;
+	return text;
+}
+
+static void get_member_set(struct codec_reader *reader, struct member_set_command *member_set)
+{
+	member_set->name = get_printable(reader, NODE_NAME_MAX_BYTES);
+	member_set->catalog_url = get_printable(reader, NODE_URL_MAX_BYTES);
+	member_set->order_url = get_printable(reader, NODE_URL_MAX_BYTES);
+}
+
 /* Returns false when there is no memory; what is malformed is in reader->ok. */
 static bool get_payload(struct codec_reader *reader, struct arena *arena, struct command *command)
 {
@@ -218,6 +270,18 @@ static bool get_payload(struct codec_reader *reader, struct arena *arena, struct
 		return true;
 	case COMMAND_IMPORT:
 		return get_import(reader, arena, &command->import);
+	case COMMAND_GENESIS:
+		get_genesis(reader, &command->genesis);
+		return true;
+	case COMMAND_MEMBER_SET:
+		get_member_set(reader, &command->member_set);
+		return true;
+	case COMMAND_MEMBER_REMOVE:
+		command->member_remove.name = get_printable(reader, NODE_NAME_MAX_BYTES);
+		return true;
+	case COMMAND_AUDIT:
+		command->audit.rows = codec_get_range(reader, 1, AUDIT_ROWS_MAX);
+		return true;
 	}
 	return true;
 }
@@ -238,7 +302,7 @@ enum command_decode_error command_decode(struct slice *bytes, struct arena *aren
 	uint64_t type = codec_get_uint(&reader);
 	if (!reader.ok || type == 0)
 		return COMMAND_MALFORMED;
-	if (type > COMMAND_IMPORT)
+	if (type > COMMAND_AUDIT)
 		return COMMAND_UNKNOWN;
 	*out = (struct command){ .type = (enum command_type)type };
 	out->request_key = get_utf8(&reader, SCOPED_KEY_MAX_BYTES);

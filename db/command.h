@@ -14,6 +14,10 @@
  *     ITEM_UPDATE  item_id, flags (1 cost, 2 count, 4 delta, 8 if-match), then those present: cost_minor, count, delta,
  *                  if-match text
  *     ITEM_DELETE  item_id, flags (8 if-match), if-match text
+ *     GENESIS      base_index, chain text (32 bytes): the first entry of a log; it continues that position (0 and zeros: a new store)
+ *     MEMBER_SET   name text, catalog_url text, order_url text: a replica joins the cluster, or moves
+ *     MEMBER_REMOVE  name text
+ *     AUDIT        rows: every replica hashes the next so many rows of items and of orders into its chain hash
  *     IMPORT       flags (1 first catalogue, 2 its last part), number of items, then each: id, title, topic, cost_minor, count
  * The payload hash is BLAKE2b-128 over type and payload. The decoder checks every limit again: a log entry comes from outside.
  */
@@ -30,7 +34,11 @@ enum command_type {
 	COMMAND_ITEM_CREATE = 2,
 	COMMAND_ITEM_UPDATE = 3,
 	COMMAND_ITEM_DELETE = 4,
-	COMMAND_IMPORT = 5
+	COMMAND_IMPORT = 5,
+	COMMAND_GENESIS = 6,
+	COMMAND_MEMBER_SET = 7,
+	COMMAND_MEMBER_REMOVE = 8,
+	COMMAND_AUDIT = 9
 };
 
 struct buy_command {
@@ -63,6 +71,23 @@ struct import_command {
 	const struct item *items;     /* ids given; existing items are overwritten */
 };
 
+struct genesis_command {
+	uint64_t base_index;          /* the first entry has index base_index + 1 */
+	struct slice chain;           /* CHAIN_BYTES */
+};
+
+struct member_set_command {
+	struct slice name, catalog_url, order_url;
+};
+
+struct member_remove_command {
+	struct slice name;
+};
+
+struct audit_command {
+	int64_t rows;                 /* 1 to AUDIT_ROWS_MAX */
+};
+
 #define PAYLOAD_HASH_BYTES 16
 
 struct command {
@@ -77,8 +102,15 @@ struct command {
 		struct item_update_command item_update;
 		struct item_delete_command item_delete;
 		struct import_command import;
+		struct genesis_command genesis;
+		struct member_set_command member_set;
+		struct member_remove_command member_remove;
+		struct audit_command audit;
 	};
 };
+
+/* Whether what is decided about a command is kept under its request key. Not so for audits: they decide nothing, and may be repeated. */
+bool command_is_recorded(const struct command *command);
 
 /*
  * Encodes into the arena. ptr is NULL when there is no memory. The command must keep the limits (the worker has

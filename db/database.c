@@ -1,4 +1,4 @@
-/* database: the one place that opens SQLite and translates its errors. */
+/* database: opens SQLite, but for database_reset.c, and translates its errors. */
 #include "db/database.h"
 
 #include <stdlib.h>
@@ -14,6 +14,14 @@ static const char write_settings[] =
 	"PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -8192; PRAGMA secure_delete = OFF; PRAGMA trusted_schema = OFF;";
 static const char read_settings[] =
 	"PRAGMA query_only = ON; PRAGMA mmap_size = 1073741824; PRAGMA cache_size = -256; PRAGMA trusted_schema = OFF;";
+static const char copy_settings[] =
+	"PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192;"
+	"PRAGMA trusted_schema = OFF;";
+/* Not mapped: a file that gets shorter, or a disk that fails, is an error and no signal then. */
+static const char foreign_settings[] =
+	"PRAGMA query_only = ON; PRAGMA mmap_size = 0; PRAGMA cache_size = -32768; PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;";
+
+#define FOREIGN_VALUE_MAX_BYTES (4 * 1024 * 1024)     /* far more than any of our own rows has */
 
 enum pygmy_error database_error(struct database *database, int rc, const char *during)
 {
@@ -35,6 +43,7 @@ enum pygmy_error database_error(struct database *database, int rc, const char *d
 		break;
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
+	case SQLITE_CONSTRAINT:       /* apply checks before it writes: a row that is in the way is not what it should be */
 		error = PYGMY_STORAGE_CORRUPT;
 		break;
 	case SQLITE_IOERR:
@@ -59,21 +68,60 @@ enum pygmy_error database_exec(struct database *database, const char *sql)
 	return database_error(database, rc, "database");
 }
 
+/* The name by which SQLite opens the file as one that does not change: no locks, no journal. */
+static char *immutable_uri(const char *path)
+{
+	sqlite3_str *uri = sqlite3_str_new(NULL);
+	sqlite3_str_appendall(uri, path[0] == '/' ? "file://" : "file:");
+	for (const char *at = path; *at != '\0'; at++) {
+		if (*at == '%' || *at == '?' || *at == '#')
+			sqlite3_str_appendf(uri, "%%%02x", (unsigned)(unsigned char)*at);
+		else
+			sqlite3_str_appendchar(uri, 1, *at);
+	}
+	sqlite3_str_appendall(uri, "?immutable=1");
+	return sqlite3_str_finish(uri);
+}
+
+static int open_foreign(sqlite3 **handle, const char *path, int flags)
+{
+	char *uri = immutable_uri(path);
+	if (uri == NULL)
+		return SQLITE_NOMEM;
+	int rc = sqlite3_open_v2(uri, handle, flags | SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
+	sqlite3_free(uri);
+	if (rc == SQLITE_OK) {
+		sqlite3_db_config(*handle, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
+		sqlite3_limit(*handle, SQLITE_LIMIT_LENGTH, FOREIGN_VALUE_MAX_BYTES);
+	}
+	return rc;
+}
+
 enum pygmy_error database_open(struct database *database, const char *path, enum database_mode mode)
 {
+	static const char *const settings[] = {
+		[DATABASE_WRITE] = write_settings, [DATABASE_READ] = read_settings,
+		[DATABASE_COPY] = copy_settings, [DATABASE_FOREIGN] = foreign_settings,
+	};
+	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
+	int created = mode == DATABASE_WRITE || mode == DATABASE_COPY ? SQLITE_OPEN_CREATE : 0;
 	*database = (struct database){ 0 };
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
-	if (mode == DATABASE_WRITE)
-		flags |= SQLITE_OPEN_CREATE;
-	int rc = sqlite3_open_v2(path, &database->handle, flags, NULL);
+	int rc = mode == DATABASE_FOREIGN ? open_foreign(&database->handle, path, flags)
+					  : sqlite3_open_v2(path, &database->handle, flags | SQLITE_OPEN_READWRITE | created, NULL);
 	enum pygmy_error error = database_error(database, rc, path);
 	if (error == PYGMY_OK) {
 		sqlite3_busy_timeout(database->handle, DATABASE_BUSY_MS);
-		error = database_exec(database, mode == DATABASE_WRITE ? write_settings : read_settings);
+		error = database_exec(database, settings[mode]);
 	}
 	if (error != PYGMY_OK)
 		database_close(database);
 	return error;
+}
+
+bool database_has_moved(const struct database *database)
+{
+	int moved = 0;
+	return sqlite3_file_control(database->handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0;
 }
 
 enum pygmy_error database_prepare(struct database *database, const char *const *sql, int count)

@@ -2,7 +2,7 @@
  * database: an SQLite connection with Pygmy's settings, its statements prepared once, and SQLite's result codes translated.
  *
  * Every statement of a connection stands in a table of its owner (apply.c, reader.c); this file prepares, runs and resets
- * them. A connection belongs to one thread at a time. Nothing else in the project calls sqlite3_open.
+ * them. A connection belongs to one thread at a time. Nothing but database*.c calls sqlite3_open.
  */
 #ifndef PYGMY_DB_DATABASE_H
 #define PYGMY_DB_DATABASE_H
@@ -13,7 +13,12 @@
 #include "db/error.h"
 #include "db/slice.h"
 
-enum database_mode { DATABASE_WRITE, DATABASE_READ };
+enum database_mode {
+	DATABASE_WRITE,               /* creates it, 0600 by the process's umask */
+	DATABASE_READ,
+	DATABASE_COPY,                /* for this connection alone, without journal and syncs: a failure leaves rubbish. Creates it, too */
+	DATABASE_FOREIGN              /* reads a file that may hold anything and that nobody changes; looks at no journal beside it */
+};
 
 struct database {
 	sqlite3 *handle;
@@ -25,13 +30,22 @@ struct database {
 #define DATABASE_BUSY_MS 2000
 
 /*
- * Opens path (DATABASE_WRITE creates it, 0600 by the process's umask). sql is a static table of statement texts, prepared
- * by database_prepare. Errors: STORAGE_*, BUSY, OUT_OF_MEMORY, INCOMPATIBLE (not a Pygmy database); logged. On error
+ * Opens path. sql is a static table of statement texts, prepared by database_prepare. Errors: STORAGE_*, BUSY, OUT_OF_MEMORY, INCOMPATIBLE (not a Pygmy database); logged. On error
  * database is closed.
  */
 enum pygmy_error database_open(struct database *database, const char *path, enum database_mode mode);
 enum pygmy_error database_prepare(struct database *database, const char *const *sql, int count);
 void database_close(struct database *database);
+
+/*
+ * Makes path an empty database, whatever it was: damaged, cut off, of zero length, no database at all, missing. Others may have
+ * it open; they see it emptied by a transaction like any other (unless the file was missing: what they have open is another one then).
+ * Errors: STORAGE_*, BUSY, OUT_OF_MEMORY.
+ */
+enum pygmy_error database_reset(const char *path);
+
+/* Whether the file that is open is no longer the one at its path: removed, or replaced. */
+bool database_has_moved(const struct database *database);
 
 /* Translates an SQLite result code; logs what is not BUSY. during names the action for the log. */
 enum pygmy_error database_error(struct database *database, int rc, const char *during);

@@ -49,6 +49,7 @@
 	X(48, BODY_TOO_LARGE, "body_too_large", 413, "The body is larger than this path takes.") \
 	X(49, QUERY_TOO_LONG, "query_too_long", 414, "The query string is too long.") \
 	X(50, UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", 415, "The body must be application/json.") \
+	X(51, NOT_A_CLUSTER, "not_a_cluster", 409, "This store is a single node: it has no list of members.") \
 	/* what went wrong here */ \
 	X(70, INTERNAL, "internal", 500, "Something went wrong inside the store.") \
 	X(71, OUT_OF_MEMORY, "out_of_memory", 503, "The worker is out of memory.") \

@@ -7,7 +7,8 @@
  *
  * A client has one connection per endpoint, kept alive. It belongs to one thread at a time; a process makes as many as it
  * has threads that talk to etcd. All calls block until deadline_ms (monotonic) at most. An endpoint that does not answer within
- * ETCD_ATTEMPT_MS, or answers that it has no leader, is followed by the next; the one that answered last is asked first.
+ * ETCD_ATTEMPT_MS (more for a large value, and twice as much each time that all were asked in vain), or answers that it has no
+ * leader, is followed by the next, until the deadline; the one that answered last is asked first.
  */
 #ifndef PYGMY_DB_ETCD_H
 #define PYGMY_DB_ETCD_H

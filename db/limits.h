@@ -59,8 +59,8 @@
 #define ROUTES_MAX 32
 #define IF_NONE_MATCH_MAX_BYTES 1024
 #define CONFIG_FILE_MAX_BYTES (64 * 1024)
-#define TRANSACTION_LOG_MAX_BYTES (8 * 1024 * 1024) /* then it is rotated */
-#define TRANSACTION_LOG_FILES 5                   /* kept, with the one that is written */
+#define LINE_LOG_MAX_BYTES (8 * 1024 * 1024)      /* of transaction and heartbeat logs; then they are rotated */
+#define LINE_LOG_FILES 5                          /* kept, with the one that is written */
 
 /* Time, milliseconds */
 #define CONNECTION_IO_MS 5000                     /* reading from and writing to nginx */

@@ -1,6 +1,6 @@
 /*
- * log: the one totally ordered log that every write goes through. Two backends will stand behind this seam: the embedded
- * one (log_embedded.c: the database file itself) and etcd.
+ * log: the one totally ordered log that every write goes through. Two backends stand behind this seam: the embedded one
+ * (log_embedded.c: the database file itself) and etcd (log_etcd.c).
  *
  * A batch goes through begin, then append or cancel. One thread at a time is between begin and the end of append.
  */
@@ -10,6 +10,7 @@
 #include "db/arena.h"
 #include "db/error.h"
 #include "db/result.h"
+#include "db/schema.h"
 
 struct log;
 
@@ -23,13 +24,14 @@ struct read_terms {
 struct log_operations {
 	/*
 	 * Gets ready to append, so that a batch is taken as late as possible (more waiters share it). Blocks for at most
-	 * LOG_BEGIN_MS. Errors (nothing was changed; no append or cancel follows): BUSY, STORAGE_*.
+	 * LOG_BEGIN_MS. Errors (nothing was changed; no append or cancel follows): BUSY, STORAGE_*; in a cluster NOT_READY, NO_QUORUM, OTHER_LOG,
+	 * INCOMPATIBLE.
 	 */
 	enum pygmy_error (*begin)(struct log *log);
 
 	/*
 	 * Appends entry and applies it. On PYGMY_OK results has *result_count results. Errors (nothing was changed): STORAGE_*,
-	 * OUT_OF_MEMORY, INCOMPATIBLE, INTERNAL. Error (it may have happened): OUTCOME_UNKNOWN.
+	 * OUT_OF_MEMORY, INCOMPATIBLE, INTERNAL; in a cluster NO_QUORUM, LOG_FULL, OTHER_LOG. Error (it may have happened): OUTCOME_UNKNOWN.
 	 */
 	enum pygmy_error (*append)(struct log *log, struct slice entry, struct arena *arena, struct result *results, size_t *result_count);
 
@@ -44,6 +46,9 @@ struct log_operations {
 	 * the answer may have: 0 for a fresh one, else terms allowed it. Any thread. Errors: BEHIND, NOT_READY.
 	 */
 	enum pygmy_error (*await)(struct log *log, const struct read_terms *terms, int64_t deadline_ms, int64_t *stale_ms);
+
+	/* The log's name, LOG_ID_NONE while there is none. Any thread. */
+	void (*log_id)(struct log *log, char out[LOG_ID_TEXT_LEN + 1]);
 
 	/* Why no request can be served, or PYGMY_OK; why (may be NULL) is set to a static sentence. Cheap, any thread. */
 	enum pygmy_error (*ready)(struct log *log, const char **why);

@@ -22,6 +22,7 @@ struct log_embedded {
 	bool has_turn;
 	struct checkpointer *checkpointer;
 	atomic_uint_fast64_t applied;
+	char log_id[LOG_ID_TEXT_LEN + 1];
 };
 
 static struct log_embedded *embedded(struct log *log)
@@ -107,6 +108,11 @@ static enum pygmy_error await_position(struct log *base, const struct read_terms
 	return PYGMY_OK;
 }
 
+static void log_id(struct log *base, char out[LOG_ID_TEXT_LEN + 1])
+{
+	memcpy(out, embedded(base)->log_id, LOG_ID_TEXT_LEN + 1);
+}
+
 static enum pygmy_error ready(struct log *base, const char **why)
 {
 	(void)base;
@@ -114,7 +120,7 @@ static enum pygmy_error ready(struct log *base, const char **why)
 	return PYGMY_OK;
 }
 
-static const struct log_operations operations = { begin, append, cancel, applied_index, await_position, ready, close_log };
+static const struct log_operations operations = { begin, append, cancel, applied_index, await_position, log_id, ready, close_log };
 
 /* ---- opening ---------------------------------------------------------------------------------------- */
 
@@ -141,7 +147,7 @@ static enum pygmy_error read_log_id(struct database *database, char log_id[LOG_I
 }
 
 /* In turn, like every write: who only polls for SQLite's lock may wait for most of a second while others write without a pause. */
-static enum pygmy_error ensure_schema(struct log_embedded *log, char log_id[LOG_ID_TEXT_LEN + 1], bool *created)
+static enum pygmy_error ensure_schema(struct log_embedded *log, bool *created)
 {
 	char fresh[LOG_ID_TEXT_LEN + 1];
 	new_log_id(fresh);
@@ -150,7 +156,7 @@ static enum pygmy_error ensure_schema(struct log_embedded *log, char log_id[LOG_
 	if (error == PYGMY_OK)
 		error = schema_ensure(&log->database, fresh, created);
 	if (error == PYGMY_OK)
-		error = read_log_id(&log->database, log_id);
+		error = read_log_id(&log->database, log->log_id);
 	if (error == PYGMY_OK)
 		error = database_exec(&log->database, "COMMIT");
 	cancel(&log->log);
@@ -190,8 +196,7 @@ static enum pygmy_error remember_position(struct log_embedded *log)
 	return error;
 }
 
-enum pygmy_error log_embedded_open(const char *db_path, const char *catalogue_path, char log_id[LOG_ID_TEXT_LEN + 1], bool *created,
-				   struct log **out)
+enum pygmy_error log_embedded_open(const char *db_path, const char *catalogue_path, bool *created, struct log **out)
 {
 	struct log_embedded *log = calloc(1, sizeof *log);
 	*out = NULL;
@@ -201,7 +206,7 @@ enum pygmy_error log_embedded_open(const char *db_path, const char *catalogue_pa
 	writer_turn_open(db_path, &log->turn);
 	enum pygmy_error error = database_open(&log->database, db_path, DATABASE_WRITE);
 	if (error == PYGMY_OK)
-		error = ensure_schema(log, log_id, created);
+		error = ensure_schema(log, created);
 	if (error == PYGMY_OK)
 		error = apply_create(&log->database, &log->apply);
 	if (error == PYGMY_OK && catalogue_path != NULL)

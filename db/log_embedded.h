@@ -11,11 +11,10 @@
 #include "db/schema.h"
 
 /*
- * Opens or creates the database. log_id receives the log's name; *created whether the store is new. When it is new, or its
+ * Opens or creates the database. *created tells whether the store is new. When it is new, or its
  * first catalogue was never loaded, and catalogue_path is not NULL, that file is loaded in one transaction.
  * Errors: as replica_open.
  */
-enum pygmy_error log_embedded_open(const char *db_path, const char *catalogue_path, char log_id[LOG_ID_TEXT_LEN + 1], bool *created,
-				   struct log **out);
+enum pygmy_error log_embedded_open(const char *db_path, const char *catalogue_path, bool *created, struct log **out);
 
 #endif

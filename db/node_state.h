@@ -36,6 +36,14 @@ enum node_phase {
 enum pygmy_error node_state_open(const char *db_path, struct node_state **out);
 void node_state_close(struct node_state *state);          /* NULL is allowed; gives back the follower's lock if this thread holds it */
 
+/*
+ * Maps the file again when it was deleted or replaced (somebody wiped the node's files while processes used them), so that all processes of
+ * the node meet again. About once a second, by the thread that may take the lock, and without it. False: it can't be mapped now.
+ */
+bool node_state_refresh(struct node_state *state);
+/* Whether a refresh would map another file: who holds the lock must give it back first. */
+bool node_state_is_current(const struct node_state *state);
+
 /* ---- the follower's lock. The thread that took it gives it back. ------------------------------------- */
 
 bool node_state_lock(struct node_state *state, int timeout_ms);
@@ -43,15 +51,22 @@ void node_state_unlock(struct node_state *state);
 
 /* ---- written by the follower ------------------------------------------------------------------------- */
 
-/* Entries up to index are applied and committed; wakes who waits. May go back (a rebuilt replica). */
+/* Entries up to index are applied and committed; wakes who waits. May go back (a rebuilt replica): then nothing is complete any more. */
 void node_state_set_applied(struct node_state *state, uint64_t index);
+/* CATCHING_UP becomes READY by itself, as soon as the replica is complete. */
 void node_state_set_phase(struct node_state *state, enum node_phase phase);
-/* The log's identity and where its indexes begin: index = base_index + version of the log key. */
+/*
+ * For the keeper: why a replica that is READY otherwise must not serve all the same: NODE_IN_DOUBT, NODE_DIVERGED or NODE_NOT_A_MEMBER;
+ * NODE_READY takes it back. Shown only in place of READY, so that it never hides what the follower has to say.
+ */
+void node_state_object(struct node_state *state, enum node_phase phase);
+/* The log's identity and where its indexes begin: index = base_index + version of the log key. Another log than before: nothing is complete. */
 void node_state_set_log(struct node_state *state, uint64_t cluster_id, uint64_t create_revision, uint64_t base_index);
 
 /*
  * Somebody learned by a linearizable read, sent at sent_at_ms, that the log then ended at index end: once that is applied, the replica
- * is complete as of sent_at_ms. Any process. A read that was sent before an earlier one, or fails, changes nothing.
+ * is complete as of sent_at_ms. A read that was sent before an earlier one changes nothing. Any thread of the follower's process (what
+ * is not settled yet is kept in its memory, so that no two processes ever wait for each other).
  */
 void node_state_set_end(struct node_state *state, uint64_t end, int64_t sent_at_ms);
 
@@ -70,7 +85,7 @@ struct node_view {
 };
 void node_state_view(const struct node_state *state, struct node_view *out);
 
-/* Waits until index is applied. False at the deadline, or when the phase says that it will not be soon (anything but CATCHING_UP, READY). */
+/* Waits until index is applied. False at the deadline, or when the phase says that it will not be soon (anything but CATCHING_UP and what can be READY). */
 bool node_state_wait_applied(struct node_state *state, uint64_t index, int64_t deadline_ms);
 /* Waits until the replica is complete as of since_ms or later. */
 bool node_state_wait_complete(struct node_state *state, int64_t since_ms, int64_t deadline_ms);

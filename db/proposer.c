@@ -283,7 +283,10 @@ static bool lead(struct proposer *proposer)
 	if (proposer->first != NULL)
 		pthread_cond_signal(&proposer->first->wake);
 	if (batch->error == PYGMY_OK && batch->count > 0) {
+		char log_id[LOG_ID_TEXT_LEN + 1];
 		pthread_mutex_unlock(&proposer->mutex);
+		proposer->log->operations->log_id(proposer->log, log_id);
+		pusher_set_log(proposer->pusher, log_id);
 		pusher_confirm(proposer->pusher, batch->results, batch->count, batch->committed_ms);
 		pthread_mutex_lock(&proposer->mutex);
 	}

@@ -28,8 +28,13 @@ struct push_text *push_text_create(const char *log_id)
 {
 	struct push_text *text = calloc(1, sizeof *text);
 	if (text != NULL)
-		memcpy(text->log_id, log_id, LOG_ID_HEX_LEN);
+		push_text_set_log(text, log_id);
 	return text;
+}
+
+void push_text_set_log(struct push_text *text, const char *log_id)
+{
+	memcpy(text->log_id, log_id, LOG_ID_HEX_LEN);
 }
 
 void push_text_destroy(struct push_text *text)

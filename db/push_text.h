@@ -13,6 +13,9 @@ struct push_text;
 struct push_text *push_text_create(const char *log_id);
 void push_text_destroy(struct push_text *text);
 
+/* The log whose revisions the next text names: 16 hex digits. */
+void push_text_set_log(struct push_text *text, const char *log_id);
+
 void push_text_clear(struct push_text *text);
 void push_text_add(struct push_text *text, const struct result *result);
 bool push_text_is_empty(const struct push_text *text);

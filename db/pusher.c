@@ -3,8 +3,10 @@
 
 #include <curl/curl.h>
 #include <pthread.h>
+#include <sodium.h>
 #include <stdlib.h>
 
+#include "db/changes.h"
 #include "db/diagnostics.h"
 #include "db/monotonic.h"
 #include "db/push_text.h"
@@ -13,6 +15,7 @@
 #define RETRY_PAUSE_MS 20
 #define LEASE_MARGIN_MS 10            /* clocks are read at two places */
 #define URL_MAX 512
+#define TOKEN_HEADER_MAX 256
 #define HTTP_NO_CONTENT 204
 
 struct frontend {
@@ -36,9 +39,11 @@ struct pusher {
 	pthread_cond_t changed;
 	struct push_wait *first, **last;      /* batches that are not in the current push */
 	bool pushing;
+	char log_id[LOG_ID_HEX_LEN + 1];
 	struct push_text *text;               /* the rest belongs to whoever pushes */
 	CURLM *multi;
-	struct curl_slist *headers;
+	struct curl_slist *headers;           /* for those on this machine */
+	struct curl_slist *peer_headers;      /* the same, with the peer token */
 	struct frontend frontends[FRONTENDS_MAX];
 	size_t frontend_count;
 	int lease_ms;
@@ -54,29 +59,48 @@ static size_t discard(char *bytes, size_t size, size_t count, void *context)
 	return size * count;
 }
 
-static enum pygmy_error add_frontend(struct pusher *pusher, struct slice name)
+static const char unix_prefix[] = "unix:", push_path[] = "/coherence/push";
+
+/* Understands a name; logs why it is none. */
+static bool name_is_valid(const struct pusher *pusher, struct slice name, const struct pusher_options *options)
 {
-	static const char unix_prefix[] = "unix:";
-	struct frontend *frontend = &pusher->frontends[pusher->frontend_count];
-	bool is_unix = slice_starts_with(name, slice_of(unix_prefix));
-	bool is_http = slice_starts_with(name, SLICE_LITERAL("http://")) || slice_starts_with(name, SLICE_LITERAL("https://"));
-	if ((!is_unix && !is_http) || name.len >= URL_MAX - 32 || pusher->frontend_count == FRONTENDS_MAX) {
-		diagnose_error("PYGMY_FRONTENDS: %.*s is not unix:/path or http://host:port, or there are more than %d", (int)name.len,
-			       name.ptr, FRONTENDS_MAX);
-		return PYGMY_INTERNAL;
+	bool https = slice_starts_with(name, SLICE_LITERAL("https://"));
+	if (https && !tls_is_on(options->tls)) {
+		diagnose_error("PYGMY_FRONTENDS: %.*s needs PYGMY_PEER_CA, PYGMY_PEER_CERT and PYGMY_PEER_KEY", (int)name.len, name.ptr);
+		return false;
 	}
+	if ((https || slice_starts_with(name, slice_of(unix_prefix)) || slice_starts_with(name, SLICE_LITERAL("http://"))) &&
+	    name.len < URL_MAX && pusher->frontend_count < FRONTENDS_MAX)
+		return true;
+	diagnose_error("PYGMY_FRONTENDS: %.*s is not unix:/path, http://host:port or https://host:port, or there are more than %d",
+		       (int)name.len, name.ptr, FRONTENDS_MAX);
+	return false;
+}
+
+static void set_target(const struct pusher *pusher, struct frontend *frontend, const struct pusher_options *options)
+{
+	char url[URL_MAX + sizeof push_path] = "http://frontend/coherence/push";
+	bool is_unix = slice_starts_with(slice_of(frontend->name), slice_of(unix_prefix));
+	if (is_unix)
+		curl_easy_setopt(frontend->handle, CURLOPT_UNIX_SOCKET_PATH, frontend->name + sizeof unix_prefix - 1);
+	else
+		snprintf(url, sizeof url, "%s%s", frontend->name, push_path);
+	curl_easy_setopt(frontend->handle, CURLOPT_URL, url);
+	curl_easy_setopt(frontend->handle, CURLOPT_HTTPHEADER, is_unix ? pusher->headers : pusher->peer_headers);
+	tls_apply(frontend->handle, options->tls);
+}
+
+static enum pygmy_error add_frontend(struct pusher *pusher, struct slice name, const struct pusher_options *options)
+{
+	struct frontend *frontend = &pusher->frontends[pusher->frontend_count];
+	if (!name_is_valid(pusher, name, options))
+		return PYGMY_INTERNAL;
 	memcpy(frontend->name, name.ptr, name.len);
 	frontend->handle = curl_easy_init();
 	if (frontend->handle == NULL)
 		return PYGMY_OUT_OF_MEMORY;
 	pusher->frontend_count++;
-	char url[URL_MAX] = "http://frontend/coherence/push";
-	if (is_unix)
-		curl_easy_setopt(frontend->handle, CURLOPT_UNIX_SOCKET_PATH, frontend->name + sizeof unix_prefix - 1);
-	else
-		snprintf(url, sizeof url, "%s/coherence/push", frontend->name);
-	curl_easy_setopt(frontend->handle, CURLOPT_URL, url);
-	curl_easy_setopt(frontend->handle, CURLOPT_HTTPHEADER, pusher->headers);
+	set_target(pusher, frontend, options);
 	curl_easy_setopt(frontend->handle, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(frontend->handle, CURLOPT_PROXY, "");
 	curl_easy_setopt(frontend->handle, CURLOPT_TIMEOUT_MS, (long)TRY_TIMEOUT_MS);
@@ -85,19 +109,36 @@ static enum pygmy_error add_frontend(struct pusher *pusher, struct slice name)
 	return PYGMY_OK;
 }
 
-static enum pygmy_error add_frontends(struct pusher *pusher, const char *names)
+static enum pygmy_error add_frontends(struct pusher *pusher, const struct pusher_options *options)
 {
 	enum pygmy_error error = PYGMY_OK;
-	while (error == PYGMY_OK && *names != '\0') {
+	for (const char *names = options->frontends; error == PYGMY_OK && *names != '\0';) {
 		size_t len = strcspn(names, " ");
 		if (len > 0)
-			error = add_frontend(pusher, (struct slice){ names, len });
+			error = add_frontend(pusher, (struct slice){ names, len }, options);
 		names += len + (names[len] == ' ' ? 1 : 0);
 	}
 	return error;
 }
 
-enum pygmy_error pusher_create(const char *frontends, const char *log_id, int lease_ms, struct replica_stats *stats, struct pusher **out)
+/* False without memory. */
+static bool make_headers(struct pusher *pusher, const char *token)
+{
+	static const char type[] = "Content-Type: text/plain";
+	char authorization[TOKEN_HEADER_MAX];
+	pusher->headers = curl_slist_append(NULL, type);
+	pusher->peer_headers = curl_slist_append(NULL, type);
+	if (pusher->headers == NULL || pusher->peer_headers == NULL)
+		return false;
+	if (token == NULL || token[0] == '\0')
+		return true;
+	snprintf(authorization, sizeof authorization, "Authorization: Bearer %s", token);
+	struct curl_slist *with_token = curl_slist_append(pusher->peer_headers, authorization);
+	sodium_memzero(authorization, sizeof authorization);
+	return with_token != NULL;
+}
+
+enum pygmy_error pusher_create(const struct pusher_options *options, struct replica_stats *stats, struct pusher **out)
 {
 	struct pusher *pusher = calloc(1, sizeof *pusher);
 	*out = NULL;
@@ -106,14 +147,14 @@ enum pygmy_error pusher_create(const char *frontends, const char *log_id, int le
 	pthread_mutex_init(&pusher->mutex, NULL);
 	pthread_cond_init(&pusher->changed, NULL);
 	pusher->last = &pusher->first;
-	pusher->lease_ms = lease_ms;
+	pusher->lease_ms = options->lease_ms;
 	pusher->stats = stats;
-	pusher->text = push_text_create(log_id);
+	memcpy(pusher->log_id, options->log_id, LOG_ID_HEX_LEN);
+	pusher->text = push_text_create(options->log_id);
 	pusher->multi = curl_multi_init();
-	pusher->headers = curl_slist_append(NULL, "Content-Type: text/plain");
 	enum pygmy_error error = PYGMY_OUT_OF_MEMORY;
-	if (pusher->text != NULL && pusher->multi != NULL && pusher->headers != NULL)
-		error = add_frontends(pusher, frontends);
+	if (pusher->text != NULL && pusher->multi != NULL && make_headers(pusher, options->peer_token))
+		error = add_frontends(pusher, options);
 	if (error != PYGMY_OK) {
 		pusher_destroy(pusher);
 		return error;
@@ -131,6 +172,7 @@ void pusher_destroy(struct pusher *pusher)
 	if (pusher->multi != NULL)
 		curl_multi_cleanup(pusher->multi);
 	curl_slist_free_all(pusher->headers);
+	curl_slist_free_all(pusher->peer_headers);
 	push_text_destroy(pusher->text);
 	pthread_cond_destroy(&pusher->changed);
 	pthread_mutex_destroy(&pusher->mutex);
@@ -228,6 +270,7 @@ static void push_waiting(struct pusher *pusher)
 	pusher->first = NULL;
 	pusher->last = &pusher->first;
 	pusher->pushing = true;
+	push_text_set_log(pusher->text, pusher->log_id);
 	pthread_mutex_unlock(&pusher->mutex);
 	push_text_clear(pusher->text);
 	for (struct push_wait *wait = taken; wait != NULL; wait = wait->next) {
@@ -244,6 +287,13 @@ static void push_waiting(struct pusher *pusher)
 		wait->done = true;
 	}
 	pthread_cond_broadcast(&pusher->changed);
+}
+
+void pusher_set_log(struct pusher *pusher, const char *log_id)
+{
+	pthread_mutex_lock(&pusher->mutex);
+	memcpy(pusher->log_id, log_id, LOG_ID_HEX_LEN);
+	pthread_mutex_unlock(&pusher->mutex);
 }
 
 void pusher_confirm(struct pusher *pusher, const struct result *results, size_t count, int64_t committed_ms)

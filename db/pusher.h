@@ -13,16 +13,28 @@
 #include "db/error.h"
 #include "db/result.h"
 #include "db/stats.h"
+#include "db/tls.h"
 
 struct pusher;
 
+struct pusher_options {
+	const char *frontends;        /* `unix:/path` or `http(s)://host:port`, space separated, at most FRONTENDS_MAX; "" for none */
+	const char *log_id;
+	const char *peer_token;       /* bearer token for those that are not on a Unix socket; NULL or "" for none */
+	const struct tls_files *tls;  /* for https; NULL for none */
+	int lease_ms;                 /* T */
+};
+
 /*
- * frontends: `unix:/path` or `http://host:port`, space separated, at most FRONTENDS_MAX; "" for none. Strings are copied; stats must
- * outlive the pusher. Errors: INTERNAL (a name that can't be understood; logged), OUT_OF_MEMORY.
+ * All of the options is copied; stats must outlive the pusher. Errors: INTERNAL (a name that can't be understood, or https without
+ * certificates; logged), OUT_OF_MEMORY.
  */
-enum pygmy_error pusher_create(const char *frontends, const char *log_id, int lease_ms, struct replica_stats *stats, struct pusher **out);
+enum pygmy_error pusher_create(const struct pusher_options *options, struct replica_stats *stats, struct pusher **out);
 /* Nobody may be waiting. NULL is allowed. */
 void pusher_destroy(struct pusher *pusher);
+
+/* The log that what is confirmed from now on belongs to (a replica in a cluster learns it late): 16 hex digits. Any thread. */
+void pusher_set_log(struct pusher *pusher, const char *log_id);
 
 /*
  * Returns when each frontend has confirmed the slots of all results, or can't serve what they replaced any more.

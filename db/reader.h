@@ -12,7 +12,7 @@
 struct reader_pool;
 
 /* path is copied. Errors: OUT_OF_MEMORY. */
-enum pygmy_error reader_pool_create(const char *path, int max, const char *log_id, struct reader_pool **out);
+enum pygmy_error reader_pool_create(const char *path, int max, struct reader_pool **out);
 /* No reader may be out. NULL is allowed. */
 void reader_pool_destroy(struct reader_pool *pool);
 

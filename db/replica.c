@@ -6,37 +6,60 @@
 #include <stdlib.h>
 
 #include "db/diagnostics.h"
+#include "db/follower.h"
 #include "db/limits.h"
 #include "db/log_embedded.h"
+#include "db/log_etcd.h"
 #include "db/monotonic.h"
 #include "db/proposer.h"
 #include "db/reader.h"
 
 struct replica {
 	const struct cluster_config *cluster; /* NULL: embedded */
-	struct node_state *node_state;
+	struct node_state *node_state;        /* this and the follower: in a cluster */
+	struct follower *follower;
 	struct log *log;
 	struct pusher *pusher;
 	struct proposer *proposer;
 	struct reader_pool *readers;
 	struct replica_stats stats;
 	enum replica_start how;
-	char log_id[LOG_ID_TEXT_LEN + 1];
 };
 
 /* Another process may be creating the same store, or hold its lock for the moment of a recovery. */
-static enum pygmy_error open_log(struct replica *replica, const struct replica_config *config)
+static enum pygmy_error open_embedded_log(struct replica *replica, const struct replica_config *config)
 {
 	int64_t deadline_ms = monotonic_ms() + REPLICA_OPEN_MS;
 	bool created = false;
 	enum pygmy_error error;
-	replica->how = REPLICA_EXISTING;
 	do {
-		error = log_embedded_open(config->db_path, config->catalogue_path, replica->log_id, &created, &replica->log);
+		error = log_embedded_open(config->db_path, config->catalogue_path, &created, &replica->log);
 		if (created)          /* also by a try that was busy in its later part */
 			replica->how = REPLICA_CREATED;
 	} while (error == PYGMY_BUSY && monotonic_ms() < deadline_ms);
 	return error;
+}
+
+static enum pygmy_error open_log(struct replica *replica, const struct replica_config *config)
+{
+	replica->cluster = config->cluster;
+	replica->how = REPLICA_EXISTING;
+	if (config->cluster == NULL)
+		return open_embedded_log(replica, config);
+	enum pygmy_error error = node_state_open(config->db_path, &replica->node_state);
+	return error == PYGMY_OK ? log_etcd_open(config->cluster, replica->node_state, &replica->log) : error;
+}
+
+static enum pygmy_error open_pusher(struct replica *replica, const struct replica_config *config)
+{
+	char log_id[LOG_ID_TEXT_LEN + 1];
+	replica_log_id(replica, log_id);
+	struct pusher_options options = { .frontends = config->frontends, .log_id = log_id, .lease_ms = config->lease_ms };
+	if (config->cluster != NULL) {
+		options.peer_token = config->cluster->peer_token;
+		options.tls = &config->cluster->tls;
+	}
+	return pusher_create(&options, &replica->stats, &replica->pusher);
 }
 
 enum pygmy_error replica_open(const struct replica_config *config, struct replica **out)
@@ -50,11 +73,13 @@ enum pygmy_error replica_open(const struct replica_config *config, struct replic
 	replica_stats_init(&replica->stats);
 	enum pygmy_error error = open_log(replica, config);
 	if (error == PYGMY_OK)
-		error = reader_pool_create(config->db_path, config->reader_max, replica->log_id, &replica->readers);
+		error = reader_pool_create(config->db_path, config->reader_max, &replica->readers);
 	if (error == PYGMY_OK)
-		error = pusher_create(config->frontends, replica->log_id, config->lease_ms, &replica->stats, &replica->pusher);
+		error = open_pusher(replica, config);
 	if (error == PYGMY_OK)
 		error = proposer_create(replica->log, replica->pusher, &replica->stats, &replica->proposer);
+	if (error == PYGMY_OK && config->cluster != NULL)
+		error = follower_create(config->cluster, replica->node_state, replica, &replica->follower);
 	if (error != PYGMY_OK) {
 		diagnose_error("the database %s can't be used: %s", config->db_path, error_text(error));
 		replica_close(replica);
@@ -64,15 +89,18 @@ enum pygmy_error replica_open(const struct replica_config *config, struct replic
 	return PYGMY_OK;
 }
 
+/* The follower first: its keeper proposes. */
 void replica_close(struct replica *replica)
 {
 	if (replica == NULL)
 		return;
+	follower_destroy(replica->follower);
 	proposer_destroy(replica->proposer);
 	pusher_destroy(replica->pusher);
 	reader_pool_destroy(replica->readers);
 	if (replica->log != NULL)
 		replica->log->operations->close(replica->log);
+	node_state_close(replica->node_state);
 	free(replica);
 }
 
@@ -81,9 +109,9 @@ enum replica_start replica_how_started(const struct replica *replica)
 	return replica->how;
 }
 
-const char *replica_log_id(const struct replica *replica)
+void replica_log_id(struct replica *replica, char out[LOG_ID_TEXT_LEN + 1])
 {
-	return replica->log_id;
+	replica->log->operations->log_id(replica->log, out);
 }
 
 struct replica_stats *replica_stats(struct replica *replica)
@@ -98,12 +126,17 @@ enum pygmy_error reader_begin(struct replica *replica, const struct read_terms *
 	enum pygmy_error error = replica->log->operations->await(replica->log, terms, deadline_ms, &stale_ms);
 	if (error == PYGMY_OK)
 		error = reader_pool_begin(replica->readers, stale_ms, out);
-	if (error == PYGMY_OK && reader_revision(*out) < terms->min_revision) {
+	if (error == PYGMY_OK && stale_ms == 0 && reader_revision(*out) < terms->min_revision) {
 		reader_end(*out);
 		*out = NULL;
 		error = PYGMY_BEHIND;
 	}
 	return error;
+}
+
+enum pygmy_error reader_begin_as_is(struct replica *replica, struct reader **out)
+{
+	return reader_pool_begin(replica->readers, 0, out);
 }
 
 enum pygmy_error replica_propose(struct replica *replica, const struct command *command, int64_t deadline_ms, struct result *out)

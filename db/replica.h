@@ -33,7 +33,8 @@ struct replica_config {
 enum replica_start { REPLICA_CREATED, REPLICA_EXISTING };
 
 /*
- * Opens the replica, creating the database when there is none (several processes may do so at once), and loads the
+ * Opens the replica. In a cluster that needs neither etcd nor a database: the follower (follower.h), which this starts, brings both, and
+ * replica_ready tells what is missing (errors then: STORAGE_FAILED, OUT_OF_MEMORY, INTERNAL). In the embedded store: opens, creating the database when there is none (several processes may do so at once), and loads the
  * first catalogue. Strings of config are copied. Blocks for up to REPLICA_OPEN_MS. On error *out is NULL and the
  * reason was logged. Errors: STORAGE_*, INCOMPATIBLE, BUSY, OUT_OF_MEMORY, INTERNAL, OUTCOME_UNKNOWN (the first catalogue's commit);
  * of the catalogue file: INVALID_FIELD, BAD_JSON.
@@ -46,8 +47,8 @@ void replica_close(struct replica *replica);
 
 enum replica_start replica_how_started(const struct replica *replica);
 
-/* 16 lowercase hex digits that name this log, and NUL; valid as long as the replica. */
-const char *replica_log_id(const struct replica *replica);
+/* 16 lowercase hex digits that name the log, and NUL; LOG_ID_NONE while a node of a cluster knows of none. */
+void replica_log_id(struct replica *replica, char out[LOG_ID_TEXT_LEN + 1]);
 
 struct replica_stats *replica_stats(struct replica *replica);
 
@@ -58,6 +59,11 @@ struct replica_stats *replica_stats(struct replica *replica);
  * The reader belongs to the calling thread and must be ended by it. Errors: BEHIND, NOT_READY, STORAGE_*, BUSY, STOPPING.
  */
 enum pygmy_error reader_begin(struct replica *replica, const struct read_terms *terms, int64_t deadline_ms, struct reader **out);
+/*
+ * The same of whatever the database holds now, however old, in doubt or not of this cluster it may be: for those who look at the replica
+ * itself, never for what the store sells. Errors: STORAGE_*, BUSY.
+ */
+enum pygmy_error reader_begin_as_is(struct replica *replica, struct reader **out);
 void reader_end(struct reader *reader);
 
 uint64_t reader_revision(const struct reader *reader);
@@ -122,7 +128,8 @@ enum pygmy_error reader_members(struct reader *reader, struct configured_member 
 /*
  * Proposes the command and waits for its result until deadline_ms (monotonic), and until the frontends know of it.
  * The command's base_index is not used. PYGMY_OK means that *out holds the recorded decision (which may be a refusal: out->error).
- * Errors (nothing was changed): OVERLOADED, STORAGE_FULL, STORAGE_FAILED, STORAGE_CORRUPT, BUSY, STOPPING, OUT_OF_MEMORY.
+ * Errors (nothing was changed): OVERLOADED, STORAGE_FULL, STORAGE_FAILED, STORAGE_CORRUPT, BUSY, STOPPING, OUT_OF_MEMORY;
+ * in a cluster NO_QUORUM, LOG_FULL, NOT_READY, OTHER_LOG, INCOMPATIBLE.
  * Error (it may have happened): OUTCOME_UNKNOWN.
  */
 enum pygmy_error replica_propose(struct replica *replica, const struct command *command, int64_t deadline_ms, struct result *out);

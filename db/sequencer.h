@@ -10,7 +10,7 @@
 #include "db/etcd.h"
 
 struct sequencer {
-	uint64_t cluster_id;          /* 0: not known yet, the first event decides */
+	uint64_t cluster_id;          /* 0: the database belongs to no log; only one that continues what is applied can be next */
 	uint64_t create_revision;
 	uint64_t base_index;
 	uint64_t applied_index;
@@ -22,7 +22,7 @@ enum sequence {
 	SEQUENCE_KNOWN,               /* applied already */
 	SEQUENCE_GAP,                 /* values in between are missing: read them by walking back from mod_revision - 1 */
 	SEQUENCE_IMPOSSIBLE,          /* version and mod_revision contradict what was applied: the watch is not to be trusted */
-	SEQUENCE_OTHER_LOG
+	SEQUENCE_OTHER_LOG            /* only its first value could be applied, and only if it continues this position: applier_apply tells */
 };
 
 enum sequence sequencer_judge(const struct sequencer *sequencer, const struct etcd_position *position);
@@ -30,7 +30,7 @@ enum sequence sequencer_judge(const struct sequencer *sequencer, const struct et
 /* The index that position has in the store. */
 uint64_t sequencer_index(const struct sequencer *sequencer, const struct etcd_position *position);
 
-/* The value was applied: moves on. Only for SEQUENCE_NEXT. */
+/* The value was applied: moves on. Only for SEQUENCE_NEXT. (After a change of logs: begin again from what the applier says.) */
 void sequencer_advance(struct sequencer *sequencer, const struct etcd_position *position);
 
 #endif

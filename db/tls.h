@@ -18,7 +18,10 @@ struct tls_files {
 /* Whether TLS is configured. NULL: no. */
 bool tls_is_on(const struct tls_files *tls);
 
-/* Makes the transfer present the certificate and accept only peers that the CA has signed. TLS 1.2 at least. No effect when off. */
-void tls_apply(CURL *curl, const struct tls_files *tls);
+/*
+ * Makes the transfer present the certificate and accept only peers that the CA has signed. TLS 1.2 at least. No effect when off.
+ * False: there is no memory, and the transfer must not be made.
+ */
+bool tls_apply(CURL *curl, const struct tls_files *tls);
 
 #endif

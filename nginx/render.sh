@@ -1,13 +1,19 @@
 #!/usr/bin/env bash
-# Writes the configuration of one store's nginx: $PYGMY_RUN_DIR/nginx.conf, from nginx.conf.template beside this script.
+# Writes the configuration of one nginx: $PYGMY_RUN_DIR/nginx.conf, from the templates beside this script.
 #
 #   PYGMY_RUN_DIR=... PYGMY_LOG_DIR=... nginx/render.sh
 #
-# Takes its settings from the environment: PYGMY_RUN_DIR and PYGMY_LOG_DIR (required), PYGMY_LISTEN, PYGMY_PORT_FRONTEND,
-# PYGMY_PORT_CATALOG_A, _CATALOG_B, _ORDER_A, _ORDER_B, PYGMY_PORT_METRICS (without it, or "off": none), PYGMY_LEASE_MS, PYGMY_LOG_LEVEL. They are checked here, so that
-# no value can be read by nginx as anything but a value. Makes the folders that nginx wants, and links by which the
-# configuration finds the program and the logs whatever their paths look like. Starts and stops nothing; run it again at will:
-# nginx takes the new file on when it is told to reload.
+# Takes its settings from the environment: PYGMY_RUN_DIR and PYGMY_LOG_DIR (required), PYGMY_LISTEN, PYGMY_LEASE_MS,
+# PYGMY_LOG_LEVEL, and by PYGMY_ROLE:
+#   store      (the default) PYGMY_STATE_DIR, PYGMY_PORT_FRONTEND, PYGMY_PORT_CATALOG_A, _CATALOG_B, _ORDER_A, _ORDER_B
+#              PYGMY_PORT_METRICS (without it, or "off": none)
+#   node       PYGMY_STATE_DIR, PYGMY_NODE (its name), PYGMY_PORT_CATALOG_A, PYGMY_PORT_ORDER_A
+#   frontend   PYGMY_PORT_FRONTEND, PYGMY_PORT_PUSH, PYGMY_CATALOG_URL and PYGMY_ORDER_URL (the nodes', with commas between),
+#              PYGMY_STALE_READS (on or off), PYGMY_PORT_METRICS
+# A node and a frontend also take PYGMY_SECRETS_DIR (with peer.token), and PYGMY_PEER_CA, _CERT, _KEY: with them they talk TLS.
+# All are checked here, so that no value can be read by nginx as anything but a value. Makes the folders that nginx wants, and
+# links by which the configuration finds the program and the logs whatever their paths look like. Starts and stops nothing; run it
+# again at will: nginx takes the new files on when it is told to reload.
 #
 # The nginx that reads it is started by the user who owns the run directory, without root:
 #   nginx -p "$PYGMY_RUN_DIR/nginx" -c "$PYGMY_RUN_DIR/nginx.conf"
@@ -20,11 +26,15 @@ readonly socket_path_limit=107
 readonly files_wanted=16384
 readonly connections_wanted=4096 connections_max=512     # of a worker: CONNECTIONS_MAX in db/limits.h
 readonly open_files_wanted=2048
+readonly members_max=32                                  # MEMBERS_MAX in db/cluster.h
+readonly indent='        '
 
 fail() {
     printf 'render.sh: %s\n' "$1" >&2
     exit 2
 }
+
+# ---- settings -------------------------------------------------------------------------------------
 
 # Fails unless the value of variable $1 is a path that nginx reads as it stands, in double quotes.
 check_path() {
@@ -41,16 +51,22 @@ check_number() {
 
 check_settings() {
     local name LC_ALL=C
-    : "${PYGMY_LISTEN:=127.0.0.1}" "${PYGMY_LEASE_MS:=2000}" "${PYGMY_LOG_LEVEL:=info}"
+    : "${PYGMY_ROLE:=store}" "${PYGMY_LISTEN:=127.0.0.1}" "${PYGMY_LEASE_MS:=2000}" "${PYGMY_LOG_LEVEL:=info}"
     : "${PYGMY_PORT_FRONTEND:=8010}" "${PYGMY_PORT_CATALOG_A:=8011}" "${PYGMY_PORT_CATALOG_B:=8012}"
-    : "${PYGMY_PORT_ORDER_A:=8013}" "${PYGMY_PORT_ORDER_B:=8014}"
+    : "${PYGMY_PORT_ORDER_A:=8013}" "${PYGMY_PORT_ORDER_B:=8014}" "${PYGMY_PORT_PUSH:=8019}"
+    case $PYGMY_ROLE in
+        store | node) via=fastcgi ;;
+        frontend) via=proxy ;;
+        *) fail "PYGMY_ROLE must be store, node or frontend: '$PYGMY_ROLE'" ;;
+    esac
     check_path PYGMY_RUN_DIR
     check_path PYGMY_LOG_DIR
+    if [[ $PYGMY_ROLE != frontend ]]; then check_path PYGMY_STATE_DIR; fi
     name=$PYGMY_RUN_DIR/frontend.sock
     [[ ${#name} -le $socket_path_limit ]] || fail "PYGMY_RUN_DIR is too long for Unix sockets: $PYGMY_RUN_DIR"
     [[ $PYGMY_LISTEN =~ ^(\*|\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+)$ ]] || fail "PYGMY_LISTEN must be an address: '$PYGMY_LISTEN'"
-    for name in FRONTEND CATALOG_A CATALOG_B ORDER_A ORDER_B; do check_number "PYGMY_PORT_$name" 1 65535; done
-    if [[ ${PYGMY_PORT_METRICS:=off} == off ]]; then PYGMY_PORT_METRICS=; else check_number PYGMY_PORT_METRICS 1 65535; fi
+    for name in FRONTEND PUSH CATALOG_A CATALOG_B ORDER_A ORDER_B; do check_number "PYGMY_PORT_$name" 1 65535; done
+    if [[ ${PYGMY_PORT_METRICS:=off} != off ]]; then check_number PYGMY_PORT_METRICS 1 65535; fi
     check_number PYGMY_LEASE_MS 1 3600000
     case $PYGMY_LOG_LEVEL in
         debug) log_level=info ;;
@@ -59,7 +75,32 @@ check_settings() {
         error) log_level=error ;;
         *) fail "PYGMY_LOG_LEVEL must be debug, info, warning or error: '$PYGMY_LOG_LEVEL'" ;;
     esac
+    if [[ $PYGMY_ROLE != store ]]; then check_peer_settings; fi
 }
+
+# Sets `tls` to on or off, and `token`.
+check_peer_settings() {
+    local name given=0 LC_ALL=C
+    : "${PYGMY_NODE:=A}" "${PYGMY_STALE_READS:=on}"
+    [[ $PYGMY_NODE =~ ^[A-Za-z0-9-]{1,16}$ ]] || fail "PYGMY_NODE may have 1 to 16 letters, digits and hyphens: '$PYGMY_NODE'"
+    [[ $PYGMY_STALE_READS =~ ^(on|off)$ ]] || fail "PYGMY_STALE_READS must be on or off: '$PYGMY_STALE_READS'"
+    for name in PYGMY_PEER_CA PYGMY_PEER_CERT PYGMY_PEER_KEY; do
+        if [[ -z ${!name:-} ]]; then continue; fi
+        check_path "$name"
+        [[ -r ${!name} ]] || fail "$name names a file that can not be read: ${!name}"
+        given=$((given + 1))
+    done
+    case $given in
+        0) tls=off ;;
+        3) tls=on ;;
+        *) fail 'PYGMY_PEER_CA, PYGMY_PEER_CERT and PYGMY_PEER_KEY are given all or none' ;;
+    esac
+    check_path PYGMY_SECRETS_DIR
+    token=$(cat -- "$PYGMY_SECRETS_DIR/peer.token") || fail "a $PYGMY_ROLE needs the peer token"
+    [[ $token =~ ^[0-9a-f]{64}$ ]] || fail "$PYGMY_SECRETS_DIR/peer.token must hold 64 hex digits"
+}
+
+# ---- what is filled in ----------------------------------------------------------------------------
 
 least() { if [[ $1 -lt $2 ]]; then printf '%s' "$1"; else printf '%s' "$2"; fi; }
 
@@ -67,7 +108,10 @@ least() { if [[ $1 -lt $2 ]]; then printf '%s' "$1"; else printf '%s' "$2"; fi; 
 size_up() {
     local limit
     workers=$(nproc)
-    workers=$((workers < 2 ? 2 : workers > 4 ? 4 : workers))
+    # A node's nginx only passes on, beside its workers, which do the work.
+    if [[ $PYGMY_ROLE == node ]]; then workers=$((workers / 2)); fi
+    workers=$((workers > 4 ? 4 : workers))
+    if [[ $PYGMY_ROLE == node ]]; then workers=$((workers < 1 ? 1 : workers)); else workers=$((workers < 2 ? 2 : workers)); fi
     limit=$(ulimit -Hn)
     if [[ $limit == unlimited ]]; then limit=$files_wanted; fi
     files=$(least "$limit" "$files_wanted")
@@ -78,6 +122,20 @@ size_up() {
     keepalive=$((connections_max / 4 / workers))
 }
 
+# Prints a server line for each URL of the list in variable $1; $2 are the words behind the address, $3... the weights of the first ones.
+servers() {
+    local urls url list=${!1:-} words=$2 LC_ALL=C
+    IFS=, read -r -a urls <<<"$list"
+    [[ ${#urls[@]} -ge 1 && ${#urls[@]} -le $members_max ]] || fail "$1 must have 1 to $members_max URLs: '$list'"
+    for url in "${urls[@]}"; do
+        [[ $url =~ ^https?://((\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+):[1-9][0-9]{0,4})/?$ ]] ||
+            fail "$1 must have URLs like http://127.0.1.1:8011, with commas between: '$list'"
+        [[ $url == "$scheme":* ]] || fail "$1: with TLS all nodes have https:// URLs, without none: '$url'"
+        printf '%sserver %s %s;\n' "$indent" "${BASH_REMATCH[1]}" "$words${3:+ weight=$3}"
+        if [[ $# -gt 2 ]]; then set -- "${@:1:2}" "${@:4}"; fi
+    done
+}
+
 find_library() {
     local candidate
     for candidate in "$app/lib/libpygmy_coherence.so" "$app/.build/release/lib/libpygmy_coherence.so"; do
@@ -86,41 +144,89 @@ find_library() {
     fail "libpygmy_coherence.so is neither in $app/lib nor in $app/.build/release/lib; build it first"
 }
 
+# Sets `values`: NAME -> what stands in its place. Parts of the configuration first: they have names in them.
+declare -A values
+list_values() {
+    local name port
+    for name in FRONTEND PUSH CATALOG_A CATALOG_B ORDER_A ORDER_B METRICS; do
+        port=PYGMY_PORT_$name
+        values[PORT_$name]=${!port}
+    done
+    values+=([RUN_DIR]=$PYGMY_RUN_DIR [LISTEN]=$PYGMY_LISTEN [LEASE_MS]=$PYGMY_LEASE_MS [LOG_LEVEL]=$log_level [VIA]=$via
+        [WORKERS]=$workers [FILES]=$files [CONNECTIONS]=$connections [OPEN_FILES]=$open_files [KEEPALIVE]=$keepalive
+        [READ_ERRORS]=error_pages.conf)
+    if [[ $PYGMY_ROLE == store ]]; then return; fi
+    values+=([NODE]=$PYGMY_NODE [PEER_TOKEN]=$token [TLS]=$tls [SSL]='' [TLS_SERVER]='' [TLS_CLIENT]='' [SCHEME]=http)
+    if [[ $tls == on ]]; then
+        values+=([SSL]=' ssl' [SCHEME]=https [TLS_SERVER]='include nginx/conf/peer/tls_server.conf;'
+            [TLS_CLIENT]='include nginx/conf/peer/tls_client.conf;'
+            [PEER_CA]=$PYGMY_PEER_CA [PEER_CERT]=$PYGMY_PEER_CERT [PEER_KEY]=$PYGMY_PEER_KEY)
+    fi
+    if [[ $PYGMY_ROLE == frontend ]]; then list_nodes; fi
+}
+
+# The nodes of a frontend, and what it does when none of them can answer.
+list_nodes() {
+    local scheme=${values[SCHEME]} once='max_fails=1 fail_timeout=1s' always='max_fails=0 backup' tries name
+    values[CATALOG_SERVERS]=$(servers PYGMY_CATALOG_URL "$once") || exit
+    values[ORDER_SERVERS]=$(servers PYGMY_ORDER_URL "$once" 10000 50) || exit
+    values[ORDER_BACKUPS]=$(servers PYGMY_ORDER_URL "$always")
+    values[STALE_BACKUPS]=$(servers PYGMY_CATALOG_URL "$always")
+    # As many tries as there are always servers left to ask: where nginx finds none it says 502 in place of the last one's answer.
+    tries=$(wc -l <<<"${values[CATALOG_SERVERS]}")
+    if [[ $tries -eq 1 ]]; then
+        tries=2
+        for name in ORDER_BACKUPS STALE_BACKUPS; do values[$name]+=$'\n'${values[$name]}; done
+    fi
+    values+=([TRIES]=$tries [STALE]='' [CATALOG_BACKUPS]=${values[STALE_BACKUPS]})
+    if [[ $PYGMY_STALE_READS == on ]]; then
+        values+=([READ_ERRORS]=stale_errors.conf [STALE]='include nginx/conf/via/stale.conf;' [CATALOG_BACKUPS]='')
+    fi
+}
+
+# ---- writing --------------------------------------------------------------------------------------
+
 make_folders() {
     umask 077
     mkdir -p -- "$PYGMY_RUN_DIR/nginx" "$PYGMY_RUN_DIR/cache"
     ln -sfn -- "$app" "$PYGMY_RUN_DIR/nginx/app"
     ln -sfn -- "$PYGMY_LOG_DIR" "$PYGMY_RUN_DIR/nginx/logs"
     ln -sfn -- "$library" "$PYGMY_RUN_DIR/nginx/library.so"
+    if [[ $PYGMY_ROLE != frontend ]]; then ln -sfn -- "$PYGMY_STATE_DIR/snapshots" "$PYGMY_RUN_DIR/nginx/snapshots"; fi
 }
 
-# fill NAME VALUE: replaces @NAME@ in $text.
-fill() { text=${text//"@$1@"/"$2"}; }
-
-write_configuration() {
+# render FROM TO: writes the file with all names filled in.
+render() {
     local text name
-    text=$(<"$here/nginx.conf.template")
-    fill METRICS "$([[ -z $PYGMY_PORT_METRICS ]] || cat "$here/metrics.template")"
-    fill PORT_METRICS "$PYGMY_PORT_METRICS"
-    fill RUN_DIR "$PYGMY_RUN_DIR"
-    fill LISTEN "$PYGMY_LISTEN"
-    for name in FRONTEND CATALOG_A CATALOG_B ORDER_A ORDER_B; do
-        local port=PYGMY_PORT_$name
-        fill "PORT_$name" "${!port}"
-    done
-    fill LEASE_MS "$PYGMY_LEASE_MS"
-    fill LOG_LEVEL "$log_level"
-    fill WORKERS "$workers"
-    fill FILES "$files"
-    fill CONNECTIONS "$connections"
-    fill OPEN_FILES "$open_files"
-    fill KEEPALIVE "$keepalive"
-    printf '%s\n' "$text" >"$PYGMY_RUN_DIR/nginx.conf.new"
+    text=$(<"$1")
+    text=${text/@ROLE@/"$(<"$here/$PYGMY_ROLE.template")"}
+    text=${text/@CACHE@/"$(<"$here/cache.template")"}
+    text=${text/@METRICS@/"$([[ $PYGMY_PORT_METRICS == off ]] || cat "$here/metrics.template")"}
+    for name in "${!values[@]}"; do text=${text//"@$name@"/"${values[$name]}"}; done
+    printf '%s\n' "$text" >"$2"
+}
+
+# Writes everything beside what nginx reads, and puts it into its place then.
+write_configuration() {
+    local new=$PYGMY_RUN_DIR/nginx/conf.new file folder
+    rm -rf -- "$new"
+    mkdir -p -- "$new/via"
+    for file in "$here"/*.conf; do render "$file" "$new/${file##*/}"; done
+    for file in "$here/$via"/*.conf; do render "$file" "$new/via/${file##*/}"; done
+    if [[ $PYGMY_ROLE != store ]]; then
+        mkdir -- "$new/peer"
+        for file in "$here"/peer/*.conf; do render "$file" "$new/peer/${file##*/}"; done
+    fi
+    render "$here/nginx.conf.template" "$PYGMY_RUN_DIR/nginx.conf.new"
+    folder=$PYGMY_RUN_DIR/nginx/conf
+    rm -rf -- "$folder"
+    mv -- "$new" "$folder"
     mv -f -- "$PYGMY_RUN_DIR/nginx.conf.new" "$PYGMY_RUN_DIR/nginx.conf"
 }
 
 check_settings
 size_up
 find_library
+list_values
 make_folders
 write_configuration

@@ -90,12 +90,22 @@ if ps -eo stat=,args= | grep -v '^Z' | grep -E 'nginx:|multiwatch|/app/bin/' | g
 SHOP
 }
 
+# make test, as text for a shell inside; it brings etcd, which must stay as quiet as nginx.
+test_suite() {
+    cat <<'TEST'
+echo '--- make test'; time make test
+if [ -e /etc/systemd/system/multi-user.target.wants/etcd.service ]; then echo 'etcd is enabled'; exit 1; fi
+if ls /etc/rc[2-5].d/S*etcd >/dev/null 2>&1; then echo 'etcd would start at boot'; exit 1; fi
+if ps -eo args= | grep -E '(^|/)etcd '; then echo 'this etcd should not run'; exit 1; fi
+TEST
+}
+
 scenario_user() {
     fresh_root git make sudo
     inside useradd --create-home --shell /bin/bash shopper
     echo 'shopper ALL=(ALL) NOPASSWD: ALL' >"$work/root/etc/sudoers.d/shopper"
     git clone --quiet --no-hardlinks -- "$clone" "$work/root/home/shopper/my store"
-    { printf 'cd "/home/shopper/my store"\n' && shop && printf 'echo "--- make test"; time make test\n'; } >"$work/root/home/shopper/shop.sh"
+    { printf 'cd "/home/shopper/my store"\n' && shop && test_suite; } >"$work/root/home/shopper/shop.sh"
     inside chown -R shopper:shopper /home/shopper
     inside su - shopper -c 'bash shop.sh'
 }

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Runs the tests and ends with one line: "N passed, M failed".
 #
-#   tests/run.sh [lint|unit|threads|fuzz|system|sanitized]...     (default: all of them, in this order)
+#   tests/run.sh [lint|unit|threads|simulation|fuzz|system|sanitized]...     (default: all of them, in this order)
 #
 #   lint       what can be told from the text: shellcheck, layering, banned functions, clang's warnings
 #   unit       tests/unit/test_*.c under AddressSanitizer and UndefinedBehaviorSanitizer
 #   threads    tests/unit/test_*_threads.c under ThreadSanitizer
+#   simulation tests/simulation: SIM_SCHEDULES (3000) clusters on a virtual clock. SIM_SEED=n runs one of them and shows all of it
 #   fuzz       every tests/fuzz/fuzz_*.c for FUZZ_SECONDS (3) over its corpus
 #   system     tests/system/*.bats against a real nginx, real workers and the client
 #   sanitized  some of the system tests again: the API's and the bad input's with workers under AddressSanitizer and
@@ -23,7 +24,7 @@ unset MAKEFLAGS MAKELEVEL MFLAGS
 for variable in "${!PYGMY_@}"; do unset "$variable"; done
 
 readonly logs=.build/test
-readonly unit_limit_s=180 system_limit_s=900
+readonly unit_limit_s=180 simulation_limit_s=600 system_limit_s=900
 readonly fuzz_seconds=${FUZZ_SECONDS:-3} jobs_max=${TEST_JOBS:-2}
 passed=0 failed=0 skipped=0
 failures=()
@@ -120,6 +121,15 @@ job_unit() {
     tell_tap "$code"
 }
 
+job_simulation() {
+    local code=0
+    timeout --kill-after=5 "$simulation_limit_s" .build/release/simulation/simulation >"$log" 2>&1 </dev/null || code=$?
+    grep -a '^# .* a person ' "$log" | sed 's/^# /   /' || :
+    # A schedule that is run alone tells what happens in it.
+    if [[ -n ${SIM_SEED:-} ]]; then cat -- "$log"; fi
+    tell_tap "$code"
+}
+
 job_fuzz() {
     # New inputs go to the first folder; the corpus in the tree is only read.
     local work=$logs/fuzz/$name folders
@@ -186,6 +196,11 @@ part_threads() {
     for name in $(names .c tests/unit/test_*_threads.c); do start_job threads "$name" job_unit tsan; done
 }
 
+part_simulation() {
+    build SAN= simulation-build || return 0
+    start_job simulation simulation job_simulation
+}
+
 part_fuzz() {
     local name
     build SAN=fuzz fuzz-build || return 0
@@ -209,7 +224,7 @@ part_sanitized() {
 
 main() {
     local part parts=("$@") started before
-    if [[ ${#parts[@]} -eq 0 ]]; then parts=(lint unit threads fuzz system sanitized); fi
+    if [[ ${#parts[@]} -eq 0 ]]; then parts=(lint unit threads simulation fuzz system sanitized); fi
     shopt -s nullglob
     for part in "${parts[@]}"; do
         declare -F "part_$part" >/dev/null || { say "tests: unknown part '$part'" >&2 && exit 2; }

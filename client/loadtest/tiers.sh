@@ -16,7 +16,7 @@ tiers_read() {
     local tier url number=0
     while read -r tier url; do
         number=$((number + 1))
-        curl -fsS --max-time 2 ${ca_file:+--cacert "$ca_file"} -o "$1/$2.$tier.$number" -- "$url/metrics" 2>>"$1/tiers.log" </dev/null ||
+        curl -fsS --max-time 2 -o "$1/$2.$tier.$number" -- "$url/metrics" 2>>"$1/tiers.log" </dev/null ||
             rm -f -- "$1/$2.$tier.$number"
     done < <(tiers_list)
 }

@@ -53,6 +53,13 @@ static bool take_value(struct args *args, const struct args_option *option, cons
 		*target = value;
 		return true;
 	}
+	if (option->kind == ARGS_LIST) {
+		struct args_list *list = option->target;
+		if (list->count == ARGS_POSITIONALS_MAX)
+			return args_fail(args, "%s is given more than %d times", option->name, ARGS_POSITIONALS_MAX);
+		list->values[list->count++] = value;
+		return true;
+	}
 	int64_t *target = option->target;
 	if (*target != ARGS_NOT_GIVEN)
 		return args_fail(args, "%s is given twice", option->name);

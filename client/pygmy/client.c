@@ -78,6 +78,8 @@ bool client_begin(struct client *client, const struct args_option *options, size
 	else if (!settings_load(&client->overrides, settings_executable_dir(directory, sizeof(directory)) ? directory : NULL,
 				&client->settings, error))
 		*outcome = client_fail(client, OUTCOME_LOCAL, "settings", "%s", error);
+	else
+		http_trust(client->settings.peer_ca);
 	return *outcome == OUTCOME_DONE;
 }
 

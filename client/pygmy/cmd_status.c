@@ -1,5 +1,5 @@
 /*
- * pygmy status: a line per server.
+ * pygmy status: a line per server, and in a cluster a line per replica.
  */
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "client/pygmy/commands.h"
+#include "client/pygmy/member_rows.h"
 #include "client/pygmy/store_status.h"
 #include "client/pygmy/wait.h"
 
@@ -68,6 +69,10 @@ static void show_table(const struct client *client, const struct store_status *s
 		add_server(&table, &status->servers[i]);
 	(void)table_flush(&table);
 	table_close(&table);
+	if (status->members == NULL)
+		return;
+	(void)fputc('\n', stdout);
+	member_rows_show(client, status->members);
 }
 
 static void show_json(const struct store_status *status)
@@ -79,8 +84,12 @@ static void show_json(const struct store_status *status)
 		(void)json_array_append_new(servers, json_pack("{s:s, s:s, s:s, s:b, s:s, s:o}", "kind", server->kind, "name", server->name, "url",
 							       server->url.url[0], "ready", server->ready, "state", server->state, "worker", worker));
 	}
-	client_print_json_value(json_pack("{s:b, s:o, s:s}", "ready", status->ready, "servers", servers, "status",
-					  status->ready ? "Success" : "Failed"));
+	json_t *value = json_pack("{s:b, s:o, s:s}", "ready", status->ready, "servers", servers, "status", status->ready ? "Success" : "Failed");
+	if (status->members != NULL) {
+		(void)json_object_set(value, "log", json_object_get(status->members, "log"));
+		(void)json_object_set(value, "members", json_object_get(status->members, "members"));
+	}
+	client_print_json_value(value);
 }
 
 static enum outcome show_status(const struct client *client, bool clear_screen)
@@ -127,7 +136,7 @@ static enum outcome run_status(struct client *client, int argc, char **argv)
 const struct command command_status = {
 	.name = "status",
 	.usage = "[--watch [--interval SECONDS]]",
-	.summary = "show how the frontend and the workers are",
+	.summary = "show how the frontend, the workers and the replicas are",
 	.help = "Exit status 0 when all of them are ready, 3 when one is not or does not answer.\n\n"
 		"  --watch              show it again and again until Ctrl-C\n"
 		"  --interval SECONDS   between two looks (2)\n\n"

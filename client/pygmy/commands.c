@@ -8,7 +8,8 @@
 
 const struct command *const commands[] = {
 	&command_search, &command_lookup, &command_buy, &command_orders, &command_order, &command_item,
-	&command_import, &command_export, &command_status, &command_help, NULL,
+	&command_import, &command_export, &command_backup, &command_verify, &command_restore, &command_status,
+	&command_init, &command_member, &command_help, NULL,
 };
 
 const struct command *command_find(const char *name)

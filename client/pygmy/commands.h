@@ -7,7 +7,8 @@
 #include "client/pygmy/client.h"
 
 extern const struct command command_search, command_lookup, command_buy, command_orders, command_order, command_item, command_import,
-	command_export, command_status, command_help;
+	command_export, command_backup, command_verify, command_restore, command_status,
+	command_init, command_member, command_help;
 
 /* In the order of the help, NULL at the end. */
 extern const struct command *const commands[];

@@ -52,6 +52,11 @@ struct http;
 
 /* Once per process, before threads start. Errors: false. */
 bool http_init(void);
+/*
+ * For https, whose word is taken besides that of the machine's own authorities: a PEM file, "" or NULL for nobody's. Kept by reference, for
+ * all handles. Before threads start.
+ */
+void http_trust(const char *ca_file);
 
 /* NULL without memory. */
 struct http *http_create(void);

@@ -14,7 +14,7 @@
 
 void progress_init(struct progress *progress, FILE *out, bool is_terminal, bool quiet, const char *verb, uint64_t total, int64_t now_ms)
 {
-	*progress = (struct progress){ .out = out, .is_terminal = is_terminal, .quiet = quiet, .verb = verb, .total = total,
+	*progress = (struct progress){ .out = out, .is_terminal = is_terminal, .quiet = quiet, .verb = verb, .unit = "items", .total = total,
 				       .started_ms = now_ms, .shown_ms = now_ms };
 }
 
@@ -44,7 +44,7 @@ void progress_format(const struct progress *progress, uint64_t items, uint64_t d
 	if (has_total)
 		(void)text_append_format(out, "%3.0f%%  ", part * 100);
 	count_append(out, items);
-	(void)text_append_format(out, " items %s, ", progress->verb);
+	(void)text_append_format(out, " %s %s, ", progress->unit, progress->verb);
 	count_append(out, items * 1000 / elapsed_ms);
 	(void)text_append_string(out, "/s");
 	if (has_total && part > 0.02 && part < 1)

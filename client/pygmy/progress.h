@@ -17,6 +17,7 @@ struct progress {
 	FILE *out;
 	bool is_terminal, quiet;
 	const char *verb;             /* "loaded"; static */
+	const char *unit;             /* what is counted: "items", until it is changed; static */
 	uint64_t total;               /* of what is done (bytes); 0: not known */
 	int64_t started_ms, shown_ms; /* monotonic */
 	bool shown;                   /* a bar is on the screen */

@@ -194,13 +194,35 @@ static bool set_token_file(const struct settings_source *source, const char *ove
 	return (len >= 0 && (size_t)len < size) || settings_fail(source, "the path of the token file is too long");
 }
 
+static bool set_path(const struct settings_source *source, const char *name, char out[SETTINGS_PATH_MAX_BYTES])
+{
+	const char *value = find_value(source, name);
+	int len = snprintf(out, SETTINGS_PATH_MAX_BYTES, "%s", value == NULL ? "" : value);
+	return (len >= 0 && len < SETTINGS_PATH_MAX_BYTES) || settings_fail(source, "%s is too long", name);
+}
+
+static bool set_certificates(const struct settings_source *source)
+{
+	struct settings *out = source->out;
+	return set_path(source, "PYGMY_PEER_CA", out->peer_ca) && set_path(source, "PYGMY_PEER_CERT", out->peer_certificate) &&
+	       set_path(source, "PYGMY_PEER_KEY", out->peer_key);
+}
+
+static bool set_etcd(const struct settings_source *source)
+{
+	const char *value = find_value(source, "PYGMY_ETCD");
+	int len = snprintf(source->out->etcd, sizeof(source->out->etcd), "%s", value == NULL ? "" : value);
+	return (len >= 0 && (size_t)len < sizeof(source->out->etcd)) || settings_fail(source, "PYGMY_ETCD is too long");
+}
+
 bool settings_load(const struct settings_overrides *overrides, const char *executable_dir, struct settings *out, char *error)
 {
 	*out = (struct settings){ .timeout_ms = overrides->timeout_s == ARGS_NOT_GIVEN ? 0 : overrides->timeout_s * 1000 };
 	error[0] = '\0';
 	struct settings_source source = { .out = out, .error = error };
 	find_file(&source, executable_dir);
-	bool done = error[0] == '\0' && set_servers(&source, overrides) && set_token_file(&source, overrides->token_file);
+	bool done = error[0] == '\0' && set_servers(&source, overrides) && set_token_file(&source, overrides->token_file) &&
+		    set_certificates(&source) && set_etcd(&source);
 	env_file_close(&source.file);
 	return done;
 }

@@ -13,8 +13,9 @@
 #include <stdint.h>
 
 #define SETTINGS_URL_MAX_BYTES 256
-#define SETTINGS_URLS_MAX 4
+#define SETTINGS_URLS_MAX 16
 #define SETTINGS_PATH_MAX_BYTES 4096
+#define SETTINGS_ETCD_MAX_BYTES 2048
 #define SETTINGS_ERROR_MAX_BYTES 1024
 #define SETTINGS_TIMEOUT_MAX_S 3600
 
@@ -37,6 +38,10 @@ struct settings {
 	char file[SETTINGS_PATH_MAX_BYTES];          /* the file that was read; empty: none */
 	struct settings_urls frontend, catalog, order;
 	char token_file[SETTINGS_PATH_MAX_BYTES];    /* empty: nobody said where it is */
+	char etcd[SETTINGS_ETCD_MAX_BYTES];          /* of a cluster: endpoints with blanks between them; empty: none */
+	char peer_ca[SETTINGS_PATH_MAX_BYTES];       /* TLS between machines: all three, or empty */
+	char peer_certificate[SETTINGS_PATH_MAX_BYTES];
+	char peer_key[SETTINGS_PATH_MAX_BYTES];
 	int64_t timeout_ms;                          /* 0: not given, the command has its own */
 };
 

@@ -1,5 +1,5 @@
 /*
- * store_status: two rounds through a send pool: /status, then /readyz (of the frontend: /healthz only).
+ * store_status: three rounds through a send pool: /status, /readyz (of the frontend: /healthz only), /members.
  */
 #include "client/pygmy/store_status.h"
 
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "client/pygmy/envelope.h"
+#include "client/pygmy/member_rows.h"
 #include "client/pygmy/safe_text.h"
 
 static void add_servers(struct store_status *status, const char *kind, const struct settings_urls *urls)
@@ -81,6 +82,25 @@ static void take_verdict(struct server_status *server)
 	}
 }
 
+/* How much an answer is worth: one that has the quorum more than one without, and then the one that knows the newest end. */
+static json_int_t worth(const json_t *envelope)
+{
+	const json_t *log = json_object_get(envelope, "log");
+	json_int_t end = json_integer_value(json_object_get(log, "end"));
+	return json_is_true(json_object_get(log, "quorum")) ? end : end - (json_int_t)INT64_MAX;
+}
+
+static void take_members(struct store_status *status, const struct server_status *server)
+{
+	const struct http_answer *answer = &server->job.answer;
+	json_t *envelope = answer->result == HTTP_ANSWERED && answer->status == 200 ? envelope_parse(answer) : NULL;
+	if (member_rows_is_cluster(envelope) && (status->members == NULL || worth(envelope) > worth(status->members))) {
+		json_decref(status->members);
+		status->members = json_incref(envelope);
+	}
+	json_decref(envelope);
+}
+
 bool store_status_get(const struct settings *settings, struct store_status *out)
 {
 	*out = (struct store_status){ .ready = true };
@@ -100,6 +120,9 @@ bool store_status_get(const struct settings *settings, struct store_status *out)
 		take_verdict(&out->servers[i]);
 		out->ready = out->ready && out->servers[i].ready;
 	}
+	ask_all(pool, out, "/members", "/members");
+	for (size_t i = 0; i < out->count; i++)
+		take_members(out, &out->servers[i]);
 	send_pool_destroy(pool);
 	return true;
 }
@@ -110,6 +133,8 @@ void store_status_close(struct store_status *status)
 		json_decref(status->servers[i].worker);
 		http_answer_close(&status->servers[i].job.answer);
 	}
+	json_decref(status->members);
+	status->members = NULL;
 	status->count = 0;
 }
 

@@ -27,9 +27,10 @@ struct store_status {
 	struct server_status servers[STORE_SERVERS_MAX];
 	size_t count;
 	bool ready;                   /* all of them */
+	json_t *members;              /* the answer to /members of a server that knows most, or NULL: none did, or it is no cluster */
 };
 
-/* Asks all. Blocks for at most twice STORE_STATUS_TIMEOUT_MS. Errors: false without memory or threads. Close it in any case. */
+/* Asks all. Blocks for at most three times STORE_STATUS_TIMEOUT_MS. Errors: false without memory or threads. Close it in any case. */
 bool store_status_get(const struct settings *settings, struct store_status *out);
 void store_status_close(struct store_status *status);
 

@@ -16,8 +16,8 @@ as_store() {
     fi
     local script variable
     script=$(
-        for variable in clone app reach not_ready_yet folder_mark end_limit_ms start_limit_ms repair_limit_ms log_limit_bytes worker_names process_names \
-            settings_names "${!PYGMY_@}" "${!exit_@}" "${!ASAN_OPTIONS@}" "${!UBSAN_OPTIONS@}"; do declare -p "$variable"; done
+        for variable in clone app reach me not_ready_yet folder_mark end_limit_ms start_limit_ms repair_limit_ms log_limit_bytes worker_names process_names \
+            settings_names "${!cluster_@}" "${!PYGMY_@}" "${!exit_@}" "${!ASAN_OPTIONS@}" "${!UBSAN_OPTIONS@}"; do declare -p "$variable"; done
         declare -f
     )
     env -i --chdir=/ PATH="$PATH" LANG=C.UTF-8 \
@@ -57,6 +57,17 @@ install_folder() {
     as_store install_mark "$1"
 }
 
+# Takes the lock: a lock on the run folder itself, so that there is no lock file to be left behind.
+lock_store() {
+    while :; do
+        exec 9<"$PYGMY_RUN_DIR"
+        flock --wait "$lock_limit_s" 9 || fail "$exit_locked" "another start or stop of this $me takes more than $lock_limit_s s"
+        # A reset may have deleted the folder while we waited.
+        if [[ /proc/self/fd/9 -ef $PYGMY_RUN_DIR ]]; then return; fi
+        install_folder "$PYGMY_RUN_DIR"
+    done
+}
+
 install_mark() { chmod 0700 -- "$1" && : >>"$1/$folder_mark"; }
 
 install_folders() {
@@ -72,8 +83,8 @@ install_files() {
     for file in bin/catalog bin/order bin/pygmy; do printf '%s %s\n' "$PYGMY_BUILD/$file" "$file"; done
     # nginx itself is never built with a sanitizer, so it always loads the release variant.
     printf '%s %s\n' .build/release/lib/libpygmy_coherence.so lib/libpygmy_coherence.so db/catalogue.json catalogue.json
-    for file in "$clone"/nginx/*.conf "$clone"/nginx/*.template "$clone"/nginx/*.lua "$clone"/nginx/render.sh; do
-        file=nginx/${file##*/}
+    for file in "$clone"/nginx/*.conf "$clone"/nginx/*/*.conf "$clone"/nginx/*.template "$clone"/nginx/*.lua "$clone"/nginx/render.sh; do
+        file=${file#"$clone"/}
         printf '%s %s\n' "$file" "$file"
     done
 }
@@ -138,7 +149,7 @@ install_settings() {
 # Deletes everything that the store wrote. The two folders themselves stay, empty.
 install_delete() {
     local folder
-    rm -f -- "$PYGMY_DB" "$PYGMY_DB"-* "$PYGMY_SECRETS_DIR"/{admin,peer}.token
+    rm -f -- "$PYGMY_DB" "$PYGMY_DB"-* "$PYGMY_DB".re{ceived,stored,storing} "$PYGMY_DB".before-* "$PYGMY_SECRETS_DIR"/{admin,peer}.token
     for folder in "$PYGMY_RUN_DIR" "$PYGMY_STATE_DIR"; do
         if [[ ! -d $folder ]]; then continue; fi
         [[ -e $folder/$folder_mark ]] || fail "$exit_failed" "$folder was not made by a store; it is left alone"

@@ -38,14 +38,18 @@ launch_nginx() {
     rm -f -- "$PYGMY_RUN_DIR/frontend.sock"
     for name in "${settings_names[@]}"; do export "${name?}"; done
     "$BASH" "$app/nginx/render.sh" </dev/null || return
-    process_start nginx "$PYGMY_LOG_DIR/nginx-error.log" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
+    process_start "$1" "$PYGMY_LOG_DIR/nginx-error.log" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
         nginx -p "$PYGMY_RUN_DIR/nginx" -e "$PYGMY_LOG_DIR/nginx-error.log" -c "$PYGMY_RUN_DIR/nginx.conf" -g 'daemon off;'
 }
 
 # Starts process $1 after ending what may be left of it.
 launch_process() {
     stop_process "$1" || return
-    if [[ $1 == nginx ]]; then launch_nginx; else launch_worker "$1"; fi
+    case $1 in
+        nginx* | frontend) launch_nginx "$1" ;;
+        etcd-*) launch_etcd "$1" ;;
+        *) launch_worker "$1" ;;
+    esac
 }
 
 # Prints the names of the processes that do not answer that they are ready. While nginx does not, only nginx is named:
@@ -132,14 +136,14 @@ launch_explain() {
     local name log reason pid started boot log_offset
     for name in "$@"; do
         log=$PYGMY_LOG_DIR/$name.log
-        if [[ $name == nginx ]]; then log=$PYGMY_LOG_DIR/nginx-error.log; fi
+        if [[ $name == nginx* || $name == frontend ]]; then log=$PYGMY_LOG_DIR/nginx-error.log; fi
         if ! process_is_alive "$name"; then
-            say "store: $name does not run"
+            say "$me: $name does not run"
         elif launch_is_dying "$name"; then
-            say "store: $name dies as soon as it starts"
+            say "$me: $name dies as soon as it starts"
         else
             reason=$(launch_reason "$name")
-            say "store: $name runs but ${reason:+says: }${reason:-does not answer}"
+            say "$me: $name runs but ${reason:+says: }${reason:-does not answer}"
         fi
         say "--- end of $log"
         process_read_record "$name" || log_offset=0
@@ -151,7 +155,7 @@ launch_explain() {
 stop_process() {
     local signal=TERM
     # QUIT lets nginx finish the requests it is working on.
-    if [[ $1 == nginx ]]; then signal=QUIT; fi
+    if [[ $1 == nginx* || $1 == frontend ]]; then signal=QUIT; fi
     process_end "$1" "$signal" && rm -f -- "$PYGMY_RUN_DIR/$1.sock"
 }
 

@@ -140,7 +140,7 @@ process_end_all() {
         done
     done
     [[ ${#left[@]} -eq 0 ]] && return
-    say "store: these processes do not end: ${left[*]% *}" >&2
+    say "$me: these processes do not end: ${left[*]% *}" >&2
     return 1
 }
 

@@ -4,11 +4,19 @@
 # Prints the command line of process $1, shortened.
 report_command() { tr -s '\0\n ' ' ' <"/proc/$1/cmdline" | sed -E 's/ +$//; s/^(.{150}).+/\1.../'; } 2>/dev/null
 
+# Prints the filter by which ss finds who listens on TCP port $1 where we want to: on our address, or on all.
+report_port_filter() {
+    case $PYGMY_LISTEN in
+        0.0.0.0 | '*' | '[::]' | *[!0-9.]*) printf 'sport = :%s' "$1" ;;
+        *) printf '( src %s or src 0.0.0.0 or src [::] ) and sport = :%s' "$PYGMY_LISTEN" "$1" ;;
+    esac
+}
+
 # Prints the pid of who listens on TCP port $1, the parent where several share the socket; nothing when nobody does, or
 # when it is another user's, which only root is told.
 report_port_pid() {
     local stat candidate pids
-    pids=" $(ss -Hltnp "sport = :$1" 2>/dev/null | grep -o 'pid=[0-9]*' | sed 's/pid=//' | tr '\n' ' ')"
+    pids=" $(ss -Hltnp "$(report_port_filter "$1")" 2>/dev/null | grep -o 'pid=[0-9]*' | sed 's/pid=//' | tr '\n' ' ')"
     for candidate in $pids; do
         if process_read_stat "$candidate" && [[ $pids != *" ${stat[1]} "* ]]; then printf '%s' "$candidate" && return; fi
     done
@@ -45,21 +53,25 @@ report_taken_ports() {
     local name port path holder last='' stat taken=0 own
     own=" $(report_own_pids | tr '\n' ' ')"
     while read -r name port path; do
-        [[ -n $(ss -Hltn "sport = :$port") ]] || continue
+        [[ -n $(ss -Hltn "$(report_port_filter "$port")") ]] || continue
         holder=$(report_port_pid "$port")
         # What is ours, or of a session of ours, will be repaired.
         if [[ -n $holder ]] && process_read_stat "$holder" && [[ $own == *" $holder "* || $own == *" ${stat[3]} "* ]]; then continue; fi
         if [[ -n $holder && $holder == "$last" ]]; then
-            say "store: port $port, which $name needs, too" >&2
+            say "$me: port $port, which $name needs, too" >&2
         else
-            say "store: port $port, which $name needs, is taken by $(report_port_holder "$port" "$holder")" >&2
+            say "$me: port $port, which $name needs, is taken by $(report_port_holder "$port" "$holder")" >&2
         fi
         taken=1 last=$holder
     done < <(settings_listeners)
     [[ $taken -eq 0 ]] && return
-    say "store: stop that program, or choose other ports, for example: PYGMY_PORT_FRONTEND=9010 make run" >&2
-    say "       (PYGMY_PORT_FRONTEND, PYGMY_PORT_CATALOG_A, PYGMY_PORT_CATALOG_B, PYGMY_PORT_ORDER_A, PYGMY_PORT_ORDER_B, PYGMY_PORT_METRICS)" >&2
+    report_port_advice >&2
     return "$exit_port"
+}
+
+report_port_advice() {
+    say "store: stop that program, or choose other ports, for example: PYGMY_PORT_FRONTEND=9010 make run"
+    say "       (PYGMY_PORT_FRONTEND, PYGMY_PORT_CATALOG_A, PYGMY_PORT_CATALOG_B, PYGMY_PORT_ORDER_A, PYGMY_PORT_ORDER_B, PYGMY_PORT_METRICS)"
 }
 
 # Prints how often the worker $1 was started again since its supervisor started. (The supervisor of nginx is nginx.)

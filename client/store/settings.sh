@@ -38,27 +38,27 @@ settings_moved_from() {
     if [[ -n $home && ! -e $home ]]; then printf '%s' "$state"; fi
 }
 
-# Sets the default folders of the store that belongs to the clone at $clone.
+# Sets the default folders of the store that belongs to the clone at $clone. $1 tells its cluster's from its store's.
 settings_default_folders() {
-    local hash name home moved given=no
+    local hash name home moved given=no kind=${1:-}
     if [[ -n ${PYGMY_STATE_DIR:-} ]]; then given=yes; fi
     hash=$(printf '%s' "$clone" | sha256sum)
     hash=${hash:0:8}
-    name=$(basename -- "$clone" | tr -c 'A-Za-z0-9._\n-' '-')-$hash
+    name=$(basename -- "$clone" | tr -c 'A-Za-z0-9._\n-' '-')-$hash$kind
     if [[ $EUID -eq 0 ]]; then
-        : "${PYGMY_STATE_DIR:=/var/lib/pygmy/$name}" "${PYGMY_RUN_DIR:=/run/pygmy-$hash}"
+        : "${PYGMY_STATE_DIR:=/var/lib/pygmy/$name}" "${PYGMY_RUN_DIR:=/run/pygmy-$hash$kind}"
     elif [[ -z ${PYGMY_STATE_DIR:-} ]]; then
         home=${XDG_STATE_HOME:-$(settings_home)/.local/state}
         PYGMY_STATE_DIR=$home/pygmy/$name
     fi
-    if [[ $given == no && ! -e $PYGMY_STATE_DIR ]]; then
+    if [[ $given == no && -z $kind && ! -e $PYGMY_STATE_DIR ]]; then
         moved=$(settings_moved_from)
         if [[ -n $moved ]]; then PYGMY_STATE_DIR=$moved; fi
     fi
     # Not XDG_RUNTIME_DIR: it goes away when the user logs out, and the store is to go on.
     if [[ -z ${PYGMY_RUN_DIR:-} ]]; then
         PYGMY_RUN_DIR=$PYGMY_STATE_DIR/run
-        if ! settings_sockets_fit; then PYGMY_RUN_DIR=/tmp/pygmy-$EUID-$hash; fi
+        if ! settings_sockets_fit; then PYGMY_RUN_DIR=/tmp/pygmy-$EUID-$hash$kind; fi
     fi
 }
 

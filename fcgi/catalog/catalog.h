@@ -25,6 +25,9 @@ void item_import(struct exchange *exchange);      /* POST /item/import */
 /* coherence_route.c */
 void coherence_changes(struct exchange *exchange);   /* GET /coherence/changes, private */
 
+/* snapshot_route.c */
+void snapshot_get(struct exchange *exchange);     /* GET /snapshot */
+
 /* item_read.c: one item as a JSON object. */
 void item_write_json(const struct item *item, struct writer *out);
 

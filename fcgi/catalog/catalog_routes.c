@@ -21,6 +21,8 @@ static const struct route routes[] = {
 		.body_max_bytes = BODY_MAX_BYTES, .body_required = true, .needs_replica = true },
 	{ .method = METHOD_POST, .pattern = "/item/import", .handler = item_import, .role = AUTH_ADMIN,
 		.body_max_bytes = IMPORT_BODY_MAX_BYTES, .body_required = true, .needs_replica = true },
+	{ .method = METHOD_GET, .without_head = true, .pattern = "/snapshot", .handler = snapshot_get, .role = AUTH_ADMIN_OR_PEER,
+		.needs_replica = true },
 	{ .method = METHOD_GET, .pattern = "/coherence/changes", .handler = coherence_changes, .parameters = CHANGES, .is_private = true,
 		.needs_replica = true },
 };
@@ -30,4 +32,5 @@ const struct worker_app catalog_app = {
 	.routes = routes,
 	.route_count = sizeof routes / sizeof routes[0],
 	.loads_catalogue = true,
+	.makes_snapshots = true,
 };

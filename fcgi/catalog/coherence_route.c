@@ -2,7 +2,7 @@
  * coherence_route: a frontend's question "what changed since?" (db/changes.h), the lease of its cache.
  *
  * It is asked through nginx's own server on a Unix socket, which sets the FastCGI parameter PYGMY_PRIVATE=1 (a client can't: its
- * headers arrive as HTTP_*). On the public ports the path does not exist. The answer must be complete, so the read is strict.
+ * headers arrive as HTTP_*), or with the peer credential. For everybody else the path does not exist. The answer must be complete, so the read is strict.
  */
 #include "fcgi/catalog/catalog.h"
 #include "fcgi/common/parameter.h"
@@ -32,6 +32,7 @@ void coherence_changes(struct exchange *exchange)
 		return;
 	}
 	exchange->request.consistency = SLICE_LITERAL("strict");
+	exchange->request.allow_stale = SLICE_EMPTY;
 	reader = read_begin(exchange);
 	if (reader == NULL)
 		return;

@@ -20,6 +20,7 @@ const char *http_reason(int status)
 	case 429: return "Too Many Requests";
 	case 500: return "Internal Server Error";
 	case 503: return "Service Unavailable";
+	case 504: return "Gateway Timeout";
 	}
 	return "Unknown";
 }
@@ -59,6 +60,10 @@ void answer_write_head(const struct answer *answer, size_t body_len, struct writ
 		put_number_header(out, SLICE_LITERAL("X-Pygmy-Revision: "), answer->revision);
 	if (answer->has_changed)
 		put_number_header(out, SLICE_LITERAL("X-Pygmy-Changed: "), answer->changed);
+	if (answer->stale_ms > 0)
+		put_number_header(out, SLICE_LITERAL("X-Pygmy-Stale-Ms: "), (uint64_t)answer->stale_ms);
+	put_text_header(out, SLICE_LITERAL("X-Accel-Redirect: /.snapshot/"), answer->file);
+	put_text_header(out, SLICE_LITERAL("X-Pygmy-Chain: "), answer->chain);
 	writer_put_literal(out, "Cache-Control: no-cache\r\n");
 	if (answer->cacheable)
 		writer_put_literal(out, "X-Accel-Expires: 31536000\r\n");

@@ -16,6 +16,7 @@ struct answer {
 	const char *content_type;
 	uint64_t revision;            /* X-Pygmy-Revision: the position that was read */
 	uint64_t changed;             /* X-Pygmy-Changed: the last change of the resource's slot */
+	int64_t stale_ms;             /* X-Pygmy-Stale-Ms: how old it may be; 0: it is fresh */
 	bool has_revision;
 	bool has_changed;
 	bool cacheable;               /* nginx may keep it under the slot's revision */
@@ -25,6 +26,8 @@ struct answer {
 	struct slice location;
 	struct slice allow;
 	struct slice request_key;     /* the client's or nginx's, as it came */
+	struct slice file;            /* nginx sends it instead of the body: its name below /.snapshot/ */
+	struct slice chain;           /* X-Pygmy-Chain: of a snapshot, in hex digits */
 };
 
 /* The reason phrase; "Unknown" for a status that the store does not use. */

@@ -66,16 +66,20 @@ void auth_load(struct auth *auth, const char *secrets_dir)
 	auth->has_peer = load(secrets_dir, "peer.token", auth->peer);
 }
 
+static bool is_token_of(struct slice given, bool has_token, const char token[TOKEN_HEX_LEN])
+{
+	return has_token && sodium_memcmp(given.ptr, token, TOKEN_HEX_LEN) == 0;
+}
+
 bool auth_allows(const struct auth *auth, enum auth_role role, struct slice authorization)
 {
 	static const char SCHEME[] = "Bearer ";
 	const size_t scheme_len = sizeof SCHEME - 1;
 	if (role == AUTH_NONE)
 		return true;
-	if (!(role == AUTH_ADMIN ? auth->has_admin : auth->has_peer))
-		return false;
 	if (authorization.len != scheme_len + TOKEN_HEX_LEN || strncasecmp(authorization.ptr, SCHEME, scheme_len) != 0)
 		return false;
-	const char *token = role == AUTH_ADMIN ? auth->admin : auth->peer;
-	return sodium_memcmp(authorization.ptr + scheme_len, token, TOKEN_HEX_LEN) == 0;
+	struct slice given = { authorization.ptr + scheme_len, TOKEN_HEX_LEN };
+	bool admin = is_token_of(given, auth->has_admin, auth->admin), peer = is_token_of(given, auth->has_peer, auth->peer);
+	return (role != AUTH_PEER && admin) || (role != AUTH_ADMIN && peer);
 }

@@ -11,7 +11,7 @@
 
 #define TOKEN_HEX_LEN 64
 
-enum auth_role { AUTH_NONE, AUTH_ADMIN, AUTH_PEER };
+enum auth_role { AUTH_NONE, AUTH_ADMIN, AUTH_PEER, AUTH_ADMIN_OR_PEER };
 
 struct auth {
 	bool has_admin, has_peer;

@@ -1,5 +1,5 @@
 /* config: see config.h. */
-#include "fcgi/common/config.h"
+#include "fcgi/common/config_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,12 +8,6 @@
 
 #include "db/limits.h"
 #include "fcgi/common/request.h"
-
-struct settings {
-	char *file;                   /* the whole file, NUL-terminated, or NULL */
-	char *why;
-	size_t why_size;
-};
 
 static bool read_file(struct settings *settings, const char *path)
 {
@@ -56,8 +50,7 @@ static struct slice find_in_file(const char *file, struct slice name)
 	return found;
 }
 
-/* An empty setting is as good as none. */
-static struct slice find(const struct settings *settings, const char *name)
+struct slice config_find(const struct settings *settings, const char *name)
 {
 	const char *environment = getenv(name);
 	if (environment != NULL && environment[0] != '\0')
@@ -65,11 +58,10 @@ static struct slice find(const struct settings *settings, const char *name)
 	return find_in_file(settings->file, slice_of(name));
 }
 
-/* The setting, else leaf below the folder that another setting names, else empty. */
-static bool get_text(const struct settings *settings, const char *name, const char *folder_name, const char *leaf, char *out, size_t size)
+bool config_text(const struct settings *settings, const char *name, const char *folder_name, const char *leaf, char *out, size_t size)
 {
-	struct slice value = find(settings, name);
-	struct slice folder = folder_name == NULL ? SLICE_EMPTY : find(settings, folder_name);
+	struct slice value = config_find(settings, name);
+	struct slice folder = folder_name == NULL ? SLICE_EMPTY : config_find(settings, folder_name);
 	int len = 0;
 	out[0] = '\0';
 	if (value.len > 0)
@@ -84,7 +76,7 @@ static bool get_text(const struct settings *settings, const char *name, const ch
 
 static bool get_int(const struct settings *settings, const char *name, int min, int max, int fallback, int *out)
 {
-	struct slice value = find(settings, name);
+	struct slice value = config_find(settings, name);
 	uint64_t number = (uint64_t)fallback;
 	if (value.len > 0 && (!decimal_parse(value, (uint64_t)max, &number) || number < (uint64_t)min)) {
 		snprintf(settings->why, settings->why_size, "%s must be a whole number from %d to %d", name, min, max);
@@ -97,7 +89,7 @@ static bool get_int(const struct settings *settings, const char *name, int min, 
 static bool get_level(const struct settings *settings, enum diagnostics_level *level)
 {
 	static const char *const LEVELS[] = { "debug", "info", "warning", "error" };
-	struct slice value = find(settings, "PYGMY_LOG_LEVEL");
+	struct slice value = config_find(settings, "PYGMY_LOG_LEVEL");
 	*level = DIAGNOSTICS_INFO;
 	for (int i = 0; i < 4; i++)
 		if (slice_equal(value, slice_of(LEVELS[i]))) {
@@ -112,7 +104,7 @@ static bool get_level(const struct settings *settings, enum diagnostics_level *l
 
 static bool get_name(const struct settings *settings, const char *kind, char *out)
 {
-	if (!get_text(settings, "PYGMY_NAME", NULL, NULL, out, WORKER_NAME_BYTES))
+	if (!config_text(settings, "PYGMY_NAME", NULL, NULL, out, WORKER_NAME_BYTES))
 		return false;
 	if (out[0] == '\0')
 		snprintf(out, WORKER_NAME_BYTES, "%s-A", kind);
@@ -127,15 +119,16 @@ static bool load(const struct settings *settings, struct worker_config *config, 
 {
 	static const char STATE[] = "PYGMY_STATE_DIR";
 	bool good = get_name(settings, kind, config->name)
-		&& get_text(settings, "PYGMY_DB", STATE, "/store.db", config->db_path, sizeof config->db_path)
-		&& get_text(settings, "PYGMY_CATALOGUE", STATE, "/app/catalogue.json", config->catalogue_path, sizeof config->catalogue_path)
-		&& get_text(settings, "PYGMY_SECRETS_DIR", STATE, "/secrets", config->secrets_dir, sizeof config->secrets_dir)
-		&& get_text(settings, "PYGMY_LOG_DIR", STATE, "/logs", config->log_dir, sizeof config->log_dir)
+		&& config_text(settings, "PYGMY_DB", STATE, "/store.db", config->db_path, sizeof config->db_path)
+		&& config_text(settings, STATE, NULL, NULL, config->state_dir, sizeof config->state_dir)
+		&& config_text(settings, "PYGMY_CATALOGUE", STATE, "/app/catalogue.json", config->catalogue_path, sizeof config->catalogue_path)
+		&& config_text(settings, "PYGMY_SECRETS_DIR", STATE, "/secrets", config->secrets_dir, sizeof config->secrets_dir)
+		&& config_text(settings, "PYGMY_LOG_DIR", STATE, "/logs", config->log_dir, sizeof config->log_dir)
 		&& get_int(settings, "PYGMY_LEASE_MS", 100, 60000, LEASE_DEFAULT_MS, &config->lease_ms)
 		&& get_int(settings, "PYGMY_THREADS", 1, WORKER_THREADS_MAX, 32, &config->threads)
 		&& get_level(settings, &config->log_level);
 	char frontends[FRONTENDS_BYTES];
-	good = good && get_text(settings, "PYGMY_FRONTENDS", "PYGMY_RUN_DIR", "/frontend.sock", frontends, sizeof frontends);
+	good = good && config_text(settings, "PYGMY_FRONTENDS", "PYGMY_RUN_DIR", "/frontend.sock", frontends, sizeof frontends);
 	if (!good)
 		return false;
 	/* The default is a path; a setting says itself how the frontends are reached. */
@@ -144,6 +137,8 @@ static bool load(const struct settings *settings, struct worker_config *config, 
 		snprintf(settings->why, settings->why_size, "PYGMY_FRONTENDS is too long");
 		return false;
 	}
+	if (!config_load_cluster(settings, config))
+		return false;
 	if (config->db_path[0] == '\0') {
 		snprintf(settings->why, settings->why_size, "set PYGMY_STATE_DIR (or PYGMY_DB): where the store keeps its data");
 		return false;

@@ -58,6 +58,8 @@ static void make_error(struct exchange *exchange, enum pygmy_error error, const 
 	answer->status = error_http_status(error);
 	answer->content_type = "application/json";
 	answer->etag[0] = '\0';
+	answer->stale_ms = error == PYGMY_ITEM_NOT_FOUND || error == PYGMY_ORDER_NOT_FOUND ? answer->stale_ms : 0;
+	answer->file = answer->chain = SLICE_EMPTY;
 	/* Of the errors, only "there is no such item" follows from the slot's state. */
 	answer->cacheable = answer->cacheable && error == PYGMY_ITEM_NOT_FOUND;
 	answer->has_changed = answer->has_changed && error == PYGMY_ITEM_NOT_FOUND;

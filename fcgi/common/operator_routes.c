@@ -25,6 +25,7 @@ static void livez(struct exchange *exchange)
 struct check {
 	const char *name;
 	enum pygmy_error error;
+	const char *why;              /* for people; NULL: the error's text */
 	bool decides;                 /* whether the worker is unready without it */
 };
 
@@ -38,10 +39,17 @@ static void run_checks(const struct exchange *exchange, struct check checks[CHEC
 	if (replica == NULL && open_error == PYGMY_OK)
 		open_error = PYGMY_NOT_READY;
 	bool log_fails = worker->app->logs_transactions && atomic_load(&worker->transactions.last_errno) != 0;
-	checks[0] = (struct check){ "database", replica != NULL ? PYGMY_OK : open_error, true };
-	checks[1] = (struct check){ "replica", replica != NULL ? replica_ready(replica, NULL) : PYGMY_NOT_READY, true };
-	checks[2] = (struct check){ "running", atomic_load(&worker->stopping) ? PYGMY_STOPPING : PYGMY_OK, true };
-	checks[3] = (struct check){ "transaction_log", log_fails ? PYGMY_STORAGE_FAILED : PYGMY_OK, false };
+	checks[0] = (struct check){ "database", replica != NULL ? PYGMY_OK : open_error, NULL, true };
+	checks[1] = (struct check){ "replica", PYGMY_NOT_READY, NULL, true };
+	if (replica != NULL)
+		checks[1].error = replica_ready(replica, &checks[1].why);
+	checks[2] = (struct check){ "running", atomic_load(&worker->stopping) ? PYGMY_STOPPING : PYGMY_OK, NULL, true };
+	checks[3] = (struct check){ "transaction_log", log_fails ? PYGMY_STORAGE_FAILED : PYGMY_OK, NULL, false };
+}
+
+static const char *reason(const struct check *check)
+{
+	return check->why != NULL ? check->why : error_text(check->error);
 }
 
 static void put_checks(const struct check checks[CHECK_COUNT], struct writer *out)
@@ -53,7 +61,7 @@ static void put_checks(const struct check checks[CHECK_COUNT], struct writer *ou
 		writer_put_text(out, checks[i].error == PYGMY_OK ? "\",\"ok\":true" : "\",\"ok\":false");
 		if (checks[i].error != PYGMY_OK) {
 			writer_put_literal(out, ",\"reason\":");
-			writer_put_json_string(out, slice_of(error_text(checks[i].error)));
+			writer_put_json_string(out, slice_of(reason(&checks[i])));
 		}
 		writer_put_literal(out, "}");
 	}
@@ -77,7 +85,7 @@ static void readyz(struct exchange *exchange)
 		exchange_end_success(exchange, 200, SLICE_LITERAL("ready"), 0);
 		return;
 	}
-	exchange_fail(exchange, PYGMY_NOT_READY, "This worker is not ready (%s): %s", failed->name, error_text(failed->error));
+	exchange_fail(exchange, PYGMY_NOT_READY, "This worker is not ready (%s): %s", failed->name, reason(failed));
 	if (!verbose)
 		return;
 	/* The error's envelope, with the checks in their alphabetical place: before "code". */
@@ -108,10 +116,13 @@ static void put_int_member(struct writer *out, const char *name, int64_t value)
 	writer_put_literal(out, ",");
 }
 
+/* Operators ask what there is: however old it is, and without waiting. */
+static const struct read_terms as_it_is = { .stale_allowed = true };
+
 static bool get_counts(struct replica *replica, struct reader_counts *counts)
 {
 	struct reader *reader = NULL;
-	if (replica == NULL || reader_begin(replica, &(struct read_terms){ 0 }, monotonic_ms() + MIN_REVISION_WAIT_MS, &reader) != PYGMY_OK)
+	if (replica == NULL || reader_begin(replica, &as_it_is, monotonic_ms(), &reader) != PYGMY_OK)
 		return false;
 	bool good = reader_counts(reader, counts) == PYGMY_OK;
 	reader_end(reader);
@@ -137,11 +148,19 @@ static void put_worker(struct exchange *exchange)
 	if (counted)
 		put_int_member(out, "items", counts.items);
 	put_text_member(out, "kind", worker->app->kind);
-	if (replica != NULL)
-		put_text_member(out, "log_id", replica_log_id(replica));
+	if (replica != NULL) {
+		char log_id[LOG_ID_TEXT_LEN + 1];
+		replica_log_id(replica, log_id);
+		put_text_member(out, "log_id", log_id);
+	}
 	put_text_member(out, "name", worker->config.name);
 	if (counted)
 		put_int_member(out, "orders", counts.orders);
+	if (replica != NULL && replica_cluster(replica) != NULL) {
+		struct node_view view;
+		node_state_view(replica_node_state(replica), &view);
+		put_text_member(out, "phase", node_phase_code(view.phase));
+	}
 	put_int_member(out, "pid", getpid());
 	if (replica != NULL)
 		put_int_member(out, "proposals_waiting", (int64_t)atomic_load(&replica_stats(replica)->proposals_waiting));
@@ -180,6 +199,28 @@ static void put_histogram(struct writer *out, const char *name, const char *help
 	metrics_write_histogram(histogram, name, "", out);
 }
 
+static void put_gauge(struct writer *out, const char *name, const char *help, double value)
+{
+	metrics_write_value(out, name, "gauge", help, value);
+}
+
+static void put_node(struct writer *out, struct replica *replica)
+{
+	struct node_view view;
+	node_state_view(replica_node_state(replica), &view);
+	int64_t age_ms = monotonic_ms() - view.complete_at_ms;
+	writer_printf(out, "# HELP pygmy_replica_phase 1 for what the replica is doing.\n# TYPE pygmy_replica_phase gauge\n");
+	for (int phase = NODE_STARTING; phase <= NODE_STORAGE_FAILED; phase++)
+		writer_printf(out, "pygmy_replica_phase{phase=\"%s\"} %d\n", node_phase_code((enum node_phase)phase), phase == (int)view.phase);
+	put_gauge(out, "pygmy_replica_applied", "Index of the last entry that the node has applied.", (double)view.applied);
+	put_gauge(out, "pygmy_replica_lag_entries", "Entries of the log that the node has still to apply.",
+		view.end > view.applied ? (double)(view.end - view.applied) : 0);
+	put_gauge(out, "pygmy_log_end", "Index of the last entry of the log, as far as the node knows.", (double)view.end);
+	put_gauge(out, "pygmy_log_quorum", "1 when the majority of the log's servers could be reached lately.", view.quorum ? 1 : 0);
+	if (view.complete_at_ms != 0)
+		put_gauge(out, "pygmy_replica_age_seconds", "How old reads may be, before they are waited for.", (double)(age_ms > 0 ? age_ms : 0) / 1000);
+}
+
 static void put_replica(struct writer *out, struct replica *replica)
 {
 	const struct replica_stats *stats = replica_stats(replica);
@@ -197,8 +238,9 @@ static void put_replica(struct writer *out, struct replica *replica)
 	put_histogram(out, "pygmy_commit_batch_commands", "Commands per commit.", &stats->batch_commands);
 	put_histogram(out, "pygmy_commit_seconds", "Duration of commits.", &stats->commit_seconds);
 	put_histogram(out, "pygmy_push_seconds", "Duration of pushes.", &stats->push_seconds);
-	const struct read_terms terms = { .stale_allowed = true };
-	if (reader_begin(replica, &terms, monotonic_ms() + MIN_REVISION_WAIT_MS, &reader) == PYGMY_OK) {
+	if (replica_cluster(replica) != NULL)
+		put_node(out, replica);
+	if (reader_begin(replica, &as_it_is, monotonic_ms(), &reader) == PYGMY_OK) {
 		metrics_write_value(out, "pygmy_replica_revision", "gauge", "Position in the log that reads see.", (double)reader_revision(reader));
 		metrics_write_value(out, "pygmy_replica_stale_seconds", "gauge", "How far that may be behind the log; 0: reads are fresh.",
 			(double)reader_stale_ms(reader) / 1000);

@@ -11,16 +11,21 @@ struct reader *read_begin(struct exchange *exchange)
 	struct reader *reader = NULL;
 	struct read_terms terms = { 0 };
 	if (!request_min_revision(&exchange->request, &terms.min_revision, &refusal) ||
-	    !request_is_strict(&exchange->request, &terms.strict, &refusal)) {
+	    !request_is_strict(&exchange->request, &terms.strict, &refusal) ||
+	    !request_allows_stale(&exchange->request, &terms.stale_allowed, &refusal)) {
 		exchange_refuse(exchange, &refusal);
 		return NULL;
 	}
 	int64_t deadline_ms = exchange->started_us / 1000 + MIN_REVISION_WAIT_MS;
 	enum pygmy_error error = reader_begin(replica, &terms, deadline_ms, &reader);
 	if (error != PYGMY_OK) {
-		exchange_fail(exchange, error, NULL);
+		const char *why = NULL;
+		if (error == PYGMY_NOT_READY)
+			replica_ready(replica, &why);
+		exchange_fail(exchange, error, why != NULL ? "%s" : NULL, why);
 		return NULL;
 	}
+	exchange->answer.stale_ms = reader_stale_ms(reader);
 	exchange->answer.revision = reader_revision(reader);
 	exchange->answer.has_revision = true;
 	return reader;
@@ -36,7 +41,7 @@ bool read_depends_on(struct exchange *exchange, struct reader *reader, uint32_t 
 	}
 	uint64_t nginx_slot;
 	answer->has_changed = true;
-	answer->cacheable = decimal_parse(exchange->request.nginx_slot, SLOT_COUNT - 1, &nginx_slot) && nginx_slot == slot;
+	answer->cacheable = answer->stale_ms == 0 && decimal_parse(exchange->request.nginx_slot, SLOT_COUNT - 1, &nginx_slot) && nginx_slot == slot;
 	return true;
 }
 

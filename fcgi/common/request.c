@@ -25,12 +25,14 @@ static const struct parameter_name names[] = {
 	FROM_NGINX("PYGMY_MIN_REVISION", nginx_min_revision),
 	FROM_NGINX("PYGMY_CONSISTENCY", nginx_consistency),
 	FROM_NGINX("PYGMY_PRIVATE", nginx_private),
+	FROM_NGINX("PYGMY_FRONTEND", nginx_frontend),
 	FROM_CLIENT("HTTP_AUTHORIZATION", authorization, "Authorization"),
 	FROM_CLIENT("HTTP_IDEMPOTENCY_KEY", idempotency_key, "Idempotency-Key"),
 	FROM_CLIENT("HTTP_IF_MATCH", if_match, "If-Match"),
 	FROM_CLIENT("HTTP_IF_NONE_MATCH", if_none_match, "If-None-Match"),
 	FROM_CLIENT("HTTP_X_PYGMY_MIN_REVISION", min_revision, "X-Pygmy-Min-Revision"),
 	FROM_CLIENT("HTTP_X_PYGMY_CONSISTENCY", consistency, "X-Pygmy-Consistency"),
+	FROM_CLIENT("HTTP_X_PYGMY_ALLOW_STALE", allow_stale, "X-Pygmy-Allow-Stale"),
 };
 
 static struct slice *field_of(struct request *request, size_t offset)
@@ -197,5 +199,13 @@ bool request_is_strict(const struct request *request, bool *strict, struct refus
 	if (request->consistency.len > 0 && !client)
 		return refuse(refusal, PYGMY_INVALID_HEADER, "The header X-Pygmy-Consistency knows only the value strict.");
 	*strict = client || slice_equal(request->nginx_consistency, SLICE_LITERAL("strict"));
+	return true;
+}
+
+bool request_allows_stale(const struct request *request, bool *allowed, struct refusal *refusal)
+{
+	*allowed = slice_equal(request->allow_stale, SLICE_LITERAL("1"));
+	if (request->allow_stale.len > 0 && !*allowed)
+		return refuse(refusal, PYGMY_INVALID_HEADER, "The header X-Pygmy-Allow-Stale knows only the value 1.");
 	return true;
 }

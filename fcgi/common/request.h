@@ -35,6 +35,7 @@ struct request {
 	struct slice if_none_match;
 	struct slice min_revision;    /* the client's */
 	struct slice consistency;     /* the client's */
+	struct slice allow_stale;     /* the client's, or a frontend's */
 	/* What nginx itself adds; clients can't: their headers arrive as HTTP_*. */
 	struct slice request_id;
 	struct slice trace_id;        /* by which the request is followed through the logs; "" when nginx sent none */
@@ -42,12 +43,13 @@ struct request {
 	struct slice nginx_slot;
 	struct slice nginx_min_revision;
 	struct slice nginx_consistency;
+	struct slice nginx_frontend;  /* "1" when a frontend of the cluster asks, and proved that it is one */
 	struct slice nginx_private;   /* "1" from nginx's own socket server only */
 	const char *repeated_header;  /* a header of the above that came twice, or NULL */
 
 	struct query_string query;    /* after request_parse_query */
 	struct slice body;            /* after request_read_body */
-	struct slice path_id;         /* the text of {id}, set by the route */
+	struct slice path_id;         /* the text of {id} or {name}, set by the route */
 };
 
 /* Collects the parameters. Never fails: what is wrong with them is found by the checks below. */
@@ -74,6 +76,9 @@ bool request_min_revision(const struct request *request, uint64_t *revision, str
 
 /* Whether the newest state is asked for. Errors: INVALID_HEADER. */
 bool request_is_strict(const struct request *request, bool *strict, struct refusal *refusal);
+
+/* Whether rather an old answer is asked for than none. Errors: INVALID_HEADER. */
+bool request_allows_stale(const struct request *request, bool *allowed, struct refusal *refusal);
 
 /* Decimal digits without sign or leading zeros, up to max. */
 bool decimal_parse(struct slice text, uint64_t max, uint64_t *number);

@@ -5,11 +5,11 @@
 
 static bool matches(struct slice pattern, struct slice path, struct slice *id)
 {
-	static const struct slice ID = { "{id}", 4 };
+	const char *brace = memchr(pattern.ptr, '{', pattern.len);
 	*id = SLICE_EMPTY;
-	if (pattern.len < ID.len || memcmp(pattern.ptr + pattern.len - ID.len, ID.ptr, ID.len) != 0)
+	if (brace == NULL)
 		return slice_equal(pattern, path);
-	struct slice prefix = { pattern.ptr, pattern.len - ID.len };
+	struct slice prefix = { pattern.ptr, (size_t)(brace - pattern.ptr) };
 	if (!slice_starts_with(path, prefix) || path.len == prefix.len)
 		return false;
 	*id = (struct slice){ path.ptr + prefix.len, path.len - prefix.len };

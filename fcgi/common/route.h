@@ -1,8 +1,9 @@
 /*
  * route: the table that says what exists: method, path, parameters, body, credentials, and who handles it.
  *
- * A pattern is a path, with `{id}` as its last segment at most. A path that is a pattern by itself belongs to that one alone
- * (`/item/import` is no item). Rows of one path may differ in everything but the path.
+ * A pattern is a path, whose last segment may be `{id}` (a number) or `{name}`: any text but an empty one; what it must be is the
+ * handler's business. A path that is a pattern by itself belongs to that one alone (`/item/import` is no item). Rows of one path may
+ * differ in everything but the path.
  */
 #ifndef PYGMY_FCGI_ROUTE_H
 #define PYGMY_FCGI_ROUTE_H
@@ -22,7 +23,7 @@ struct route {
 	enum auth_role role;
 	size_t body_max_bytes;            /* 0: takes no body */
 	bool body_required;
-	bool is_private;                  /* exists only for nginx's own socket server */
+	bool is_private;                  /* exists only for nginx's own socket server, and for peers */
 	bool needs_replica;               /* answered with 503 while there is none */
 };
 
@@ -31,7 +32,7 @@ enum route_found { ROUTE_FOUND, ROUTE_NO_PATH, ROUTE_NO_METHOD };
 #define ALLOW_TEXT_BYTES 48
 
 /*
- * Finds the row for method (METHOD_HEAD for a HEAD) and path. With ROUTE_FOUND, *route and *id (empty without {id}) are set; with
+ * Finds the row for method (METHOD_HEAD for a HEAD) and path. With ROUTE_FOUND, *route and *id (what stands in place of the last segment, else empty) are set; with
  * ROUTE_NO_METHOD, allow is the value of the Allow header.
  */
 enum route_found route_find(const struct route *const *routes, size_t route_count, enum method method, struct slice path, bool is_private,

@@ -18,7 +18,8 @@ static bool find_route(struct exchange *exchange)
 	const struct worker *worker = exchange->worker;
 	struct request *request = &exchange->request;
 	char allow[ALLOW_TEXT_BYTES];
-	bool is_private = slice_equal(request->nginx_private, SLICE_LITERAL("1"));
+	bool is_private = slice_equal(request->nginx_private, SLICE_LITERAL("1")) ||
+		(request->authorization.len > 0 && auth_allows(&worker->auth, AUTH_PEER, request->authorization));
 	switch (route_find(worker->routes, worker->route_count, request->head_only ? METHOD_HEAD : request->method, request->path,
 			is_private, &exchange->route, &request->path_id, allow)) {
 	case ROUTE_FOUND:

@@ -21,6 +21,7 @@
 
 #include "db/monotonic.h"
 #include "fcgi/common/connections.h"
+#include "fcgi/common/member_routes.h"
 #include "fcgi/common/operator_routes.h"
 #include "fcgi/common/serve.h"
 
@@ -51,11 +52,14 @@ void worker_init(struct worker *worker, const struct worker_app *app)
 	memset(worker, 0, sizeof *worker);
 	worker->app = app;
 	worker->transactions.fd = -1;
+	roster_init(&worker->roster);
 	metrics_init(&worker->metrics);
 	for (size_t i = 0; i < app->route_count && worker->route_count < ROUTES_MAX; i++)
 		worker->routes[worker->route_count++] = &app->routes[i];
 	for (size_t i = 0; i < operator_route_count && worker->route_count < ROUTES_MAX; i++)
 		worker->routes[worker->route_count++] = &operator_routes[i];
+	for (size_t i = 0; i < member_route_count && worker->route_count < ROUTES_MAX; i++)
+		worker->routes[worker->route_count++] = &member_routes[i];
 }
 
 /* ---- roll call ---------------------------------------------------------------------------------------- */
@@ -217,6 +221,41 @@ static void *run_server(void *unused)
 
 /* ---- the replica -------------------------------------------------------------------------------------- */
 
+/* Strings are those of the worker. */
+static const struct cluster_config *cluster_of(struct worker *worker)
+{
+	const struct worker_config *config = &worker->config;
+	if (config->etcd[0] == '\0')
+		return NULL;
+	if (worker->auth.has_peer)
+		memcpy(worker->peer_token, worker->auth.peer, TOKEN_HEX_LEN);
+	worker->cluster = (struct cluster_config){
+		.node = config->node,
+		.etcd = config->etcd,
+		.tls = { config->peer_ca, config->peer_cert, config->peer_key },
+		.peer_token = worker->peer_token,
+		.catalog_url = config->node_url,
+		.version = PYGMY_VERSION,
+		.db_path = config->db_path,
+		.state_dir = config->state_dir,
+		.log_dir = config->log_dir,
+		.lease_ms = config->lease_ms,
+	};
+	return &worker->cluster;
+}
+
+static void tell_opened(const struct worker *worker, struct replica *replica, int64_t began_ms)
+{
+	char log_id[LOG_ID_TEXT_LEN + 1];
+	if (worker->config.etcd[0] != '\0') {
+		diagnose_info("worker: one of node %s's; the log is in etcd at %s", worker->config.node, worker->config.etcd);
+		return;
+	}
+	replica_log_id(replica, log_id);
+	diagnose_info("worker: ready; the database %s was %s in %lld ms, log %s", worker->config.db_path,
+		replica_how_started(replica) == REPLICA_CREATED ? "created" : "opened", (long long)(monotonic_ms() - began_ms), log_id);
+}
+
 static bool open_replica(struct worker *worker)
 {
 	const struct worker_config *config = &worker->config;
@@ -226,6 +265,7 @@ static bool open_replica(struct worker *worker)
 		.frontends = config->frontends,
 		.lease_ms = config->lease_ms,
 		.reader_max = config->threads,
+		.cluster = cluster_of(worker),
 	};
 	struct replica *replica = NULL;
 	int64_t began_ms = monotonic_ms();
@@ -234,9 +274,7 @@ static bool open_replica(struct worker *worker)
 	if (error != PYGMY_OK)
 		return false;
 	atomic_store_explicit(&worker->replica, replica, memory_order_release);
-	diagnose_info("worker: ready; the database %s was %s in %lld ms, log %s", config->db_path,
-		replica_how_started(replica) == REPLICA_CREATED ? "created" : "opened", (long long)(monotonic_ms() - began_ms),
-		replica_log_id(replica));
+	tell_opened(worker, replica, began_ms);
 	return true;
 }
 
@@ -312,8 +350,11 @@ static bool prepare(struct worker *worker, const struct worker_app *app)
 	if (app->logs_transactions) {
 		char path[PATH_MAX + WORKER_NAME_BYTES + 32];
 		snprintf(path, sizeof path, "%s/%s.transactions.log", worker->config.log_dir, worker->config.name);
-		transaction_log_open(&worker->transactions, path, TRANSACTION_LOG_MAX_BYTES);
+		line_log_open(&worker->transactions, "transaction log", path, LINE_LOG_MAX_BYTES);
 	}
+	if (app->makes_snapshots && worker->config.state_dir[0] != '\0'
+			&& snapshot_maker_create(worker->config.db_path, worker->config.state_dir, &worker->snapshots) != PYGMY_OK)
+		diagnose_error("worker: no memory to make snapshots with");
 	return true;
 }
 
@@ -325,6 +366,8 @@ static int stop_threads(struct worker *worker)
 	struct replica *replica = atomic_load(&worker->replica);
 	if (replica != NULL)
 		replica_stop_proposals(replica);
+	if (worker->snapshots != NULL)
+		snapshot_maker_stop(worker->snapshots);
 	pthread_mutex_lock(&roll_call.lock);
 	roll_call.stopping = true;
 	pthread_cond_broadcast(&roll_call.changed);
@@ -335,9 +378,11 @@ static int stop_threads(struct worker *worker)
 
 static void close_all(struct worker *worker)
 {
+	roster_close(&worker->roster);
 	replica_close(atomic_load(&worker->replica));
+	snapshot_maker_destroy(worker->snapshots);
 	if (worker->app->logs_transactions)
-		transaction_log_close(&worker->transactions);
+		line_log_close(&worker->transactions);
 	connections_close(&the_connections);
 }
 

@@ -12,6 +12,8 @@
 #include <stdatomic.h>
 
 #include "db/replica.h"
+#include "db/roster.h"
+#include "db/snapshot.h"
 #include "fcgi/common/auth.h"
 #include "fcgi/common/config.h"
 #include "fcgi/common/lifecycle.h"
@@ -25,6 +27,7 @@ struct worker_app {
 	size_t route_count;
 	bool loads_catalogue;             /* on the store's first start */
 	bool logs_transactions;
+	bool makes_snapshots;             /* for /snapshot */
 };
 
 struct worker {
@@ -33,11 +36,15 @@ struct worker {
 	struct auth auth;
 	struct metrics metrics;
 	struct lifecycle lifecycle;
-	struct transaction_log transactions;   /* open when app->logs_transactions */
+	struct line_log transactions;          /* open when app->logs_transactions */
 	const struct route *routes[ROUTES_MAX];   /* the app's and the operators' */
 	size_t route_count;
+	struct cluster_config cluster;         /* of a node; etcd NULL: none */
+	char peer_token[TOKEN_HEX_LEN + 1];
 	_Atomic(struct replica *) replica;     /* NULL until it is open */
+	struct roster roster;                  /* the heartbeats of a cluster's members */
 	atomic_int open_error;                 /* enum pygmy_error of the last try */
+	struct snapshot_maker *snapshots;      /* NULL: it makes none */
 	atomic_bool stopping;
 	atomic_int_fast64_t complaint_window;  /* serve.c: the second in which failures are logged */
 	atomic_int_fast64_t complaints;        /* how many were logged in it */

@@ -58,7 +58,7 @@ bool write_prepare(struct exchange *exchange, const char *scope, bool key_requir
 enum pygmy_error write_propose(struct exchange *exchange, struct command *command, struct result *result)
 {
 	struct replica *replica = atomic_load_explicit(&exchange->worker->replica, memory_order_acquire);
-	int64_t deadline_ms = exchange->started_us / 1000 + REQUEST_DEADLINE_MS;
+	int64_t deadline_ms = exchange->started_us / 1000 + (replica_cluster(replica) != NULL ? CLUSTER_WRITE_MS : REQUEST_DEADLINE_MS);
 	enum pygmy_error error = replica_propose(replica, command, deadline_ms, result);
 	if (error != PYGMY_OK)
 		return error;
@@ -67,12 +67,24 @@ enum pygmy_error write_propose(struct exchange *exchange, struct command *comman
 	return result->error;
 }
 
+/*
+ * A frontend asks another node after a 503, and its client sees the last answer only. By its status 504 the frontend knows that it must not
+ * pass on a "nothing was changed" that follows (nginx/last_try.lua).
+ */
+static void tell_frontend(struct exchange *exchange)
+{
+	if (slice_equal(exchange->request.nginx_frontend, SLICE_LITERAL("1")))
+		exchange->answer.status = 504;
+}
+
 void write_fail(struct exchange *exchange, enum pygmy_error error)
 {
 	struct slice key = exchange->answer.request_key;
-	if (error == PYGMY_OUTCOME_UNKNOWN)
+	if (error == PYGMY_OUTCOME_UNKNOWN) {
 		exchange_fail(exchange, error, "The outcome is unknown: ask again with the same request and the header Idempotency-Key: %.*s",
 			(int)key.len, key.ptr);
-	else
+		tell_frontend(exchange);
+	} else {
 		exchange_fail(exchange, error, NULL);
+	}
 }

@@ -11,6 +11,7 @@
 #define KEY_SCOPE_BUY "buy"
 #define KEY_SCOPE_ITEM "item"
 #define KEY_SCOPE_IMPORT "import"
+#define KEY_SCOPE_MEMBER "member"
 
 /*
  * Gives the command its key and time. The key is the client's Idempotency-Key, else nginx's for this request, else (a worker without

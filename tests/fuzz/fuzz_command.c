@@ -2,8 +2,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "db/cluster.h"
 #include "db/command.h"
 #include "db/limits.h"
+#include "db/schema.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -32,6 +34,12 @@ static void check_update(const struct item_update_command *update)
 	check(update->delta >= -COUNT_MAX && update->delta <= COUNT_MAX);
 }
 
+static void check_member(struct slice name, struct slice url)
+{
+	check(name.len >= 1 && name.len <= NODE_NAME_MAX_BYTES);
+	check(url.len >= 1 && url.len <= NODE_URL_MAX_BYTES);
+}
+
 static void check_limits(const struct command *command)
 {
 	check(command->request_key.len >= 1 && command->request_key.len <= SCOPED_KEY_MAX_BYTES);
@@ -54,6 +62,19 @@ static void check_limits(const struct command *command)
 		check(command->import.item_count <= IMPORT_ITEMS_MAX);
 		for (uint64_t i = 0; i < command->import.item_count; i++)
 			check_item(&command->import.items[i], true);
+		return;
+	case COMMAND_GENESIS:
+		check(command->genesis.base_index < INT64_MAX && command->genesis.chain.len == CHAIN_BYTES);
+		return;
+	case COMMAND_MEMBER_SET:
+		check_member(command->member_set.name, command->member_set.catalog_url);
+		check_member(command->member_set.name, command->member_set.order_url);
+		return;
+	case COMMAND_MEMBER_REMOVE:
+		check_member(command->member_remove.name, SLICE_LITERAL("x"));
+		return;
+	case COMMAND_AUDIT:
+		check(command->audit.rows >= 1 && command->audit.rows <= AUDIT_ROWS_MAX);
 		return;
 	}
 	abort();

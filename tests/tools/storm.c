@@ -52,11 +52,6 @@ static struct {
 	FILE *acks;
 } storm;
 
-static void count(json_t *counters, const char *name)
-{
-	json_object_set_new(counters, name, json_integer(json_integer_value(json_object_get(counters, name)) + 1));
-}
-
 static void send_request(CURLM *multi, struct client *client)
 {
 	char url[512];
@@ -100,7 +95,7 @@ static void take_answer(struct client *client, const char *outcome)
 {
 	int64_t key = client->request / copies, took_us = tool_now_us() - client->began_us;
 	storm.slowest_us = took_us > storm.slowest_us ? took_us : storm.slowest_us;
-	count(storm.outcomes, outcome);
+	tool_count(storm.outcomes, outcome);
 	compare_copies(key, client->answer.body != NULL ? client->answer.body : "");
 	if (client->answer.status != 200) {
 		storm.refused++;
@@ -121,7 +116,7 @@ static bool finish_try(struct client *client)
 		take_answer(client, outcome);
 		return true;
 	}
-	count(storm.failed_tries, outcome);
+	tool_count(storm.failed_tries, outcome);
 	if (tool_now_us() - client->began_us < patience_ms * 1000) {
 		client->tries++;
 		client->retry_us = tool_now_us() + RETRY_PAUSE_US;

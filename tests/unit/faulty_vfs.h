@@ -87,7 +87,11 @@ static inline int faulty_write(sqlite3_file *file, const void *bytes, int len, s
 	sqlite3_file *real = real_file(file);
 	sqlite3_int64 size = 0;
 	int rc = fault_strike(FAULT_WRITE);
-	if (rc != SQLITE_OK && fault_plan.torn && len > 1)
+	/* What is overwritten has its blocks: only a write that makes the file longer is torn by a lack of space. */
+	bool torn = fault_plan.torn && len > 1;
+	if (rc == SQLITE_FULL && torn)
+		torn = real->pMethods->xFileSize(real, &size) == SQLITE_OK && offset + len > size;
+	if (rc != SQLITE_OK && torn)
 		real->pMethods->xWrite(real, bytes, len / 2, offset);
 	if (rc == SQLITE_OK && atomic_load(&fault_disk_full) && real->pMethods->xFileSize(real, &size) == SQLITE_OK && offset + len > size)
 		rc = SQLITE_FULL;

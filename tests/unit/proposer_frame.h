@@ -128,7 +128,14 @@ static inline uint64_t fake_applied_index(struct log *base)
 	return applied;
 }
 
-static const struct log_operations fake_operations = { .begin = fake_begin, .append = fake_append, .cancel = fake_cancel, .applied_index = fake_applied_index };
+static inline void fake_log_id(struct log *base, char out[LOG_ID_TEXT_LEN + 1])
+{
+	(void)base;
+	memcpy(out, "0123456789abcdef", LOG_ID_TEXT_LEN + 1);
+}
+
+static const struct log_operations fake_operations = { .begin = fake_begin, .append = fake_append, .cancel = fake_cancel, .applied_index = fake_applied_index,
+	.log_id = fake_log_id };
 
 /* ---- the test's frame ------------------------------------------------------------------------------- */
 
@@ -147,7 +154,8 @@ static inline int setup(void **state)
 	pthread_mutex_init(&frame->log.mutex, NULL);
 	pthread_cond_init(&frame->log.changed, NULL);
 	replica_stats_init(&frame->stats);
-	assert_int_equal(pusher_create("", "0123456789abcdef", 100, &frame->stats, &frame->pusher), PYGMY_OK);
+	struct pusher_options options = { .frontends = "", .log_id = "0123456789abcdef", .lease_ms = 100 };
+	assert_int_equal(pusher_create(&options, &frame->stats, &frame->pusher), PYGMY_OK);
 	assert_int_equal(proposer_create(&frame->log.log, frame->pusher, &frame->stats, &frame->proposer), PYGMY_OK);
 	*state = frame;
 	return 0;

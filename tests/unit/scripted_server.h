@@ -1,8 +1,9 @@
 /*
  * scripted_server: an HTTP server for tests of clients, on a free loopback port, that answers from a script.
  *
- * Each request takes the next step: an answer as it stands, or NULL: the connection is closed without one. Behind the last
- * step the last one is repeated. Every connection serves one request. What was asked is kept.
+ * Each request takes the next step: an answer as it stands, NULL: the connection is closed without one, or scripted_hang: there is
+ * none, until the client or the server goes. An answer that ends with SCRIPTED_STAY is not followed by the connection's end either.
+ * Behind the last step the last one is repeated. Every connection serves one request. What was asked is kept.
  */
 #ifndef PYGMY_TESTS_SCRIPTED_SERVER_H
 #define PYGMY_TESTS_SCRIPTED_SERVER_H
@@ -28,6 +29,9 @@
 #define SCRIPTED_REQUESTS_MAX 16
 #define SCRIPTED_REQUEST_MAX_BYTES 4096
 
+static const char scripted_hang[] = "";
+#define SCRIPTED_STAY "\x01"
+
 struct scripted_server {
 	const char *const *steps;
 	size_t step_count;
@@ -50,6 +54,28 @@ static bool scripted_is_complete(const char *request)
 	return strlen(end + 4) >= body_len;
 }
 
+static inline void scripted_write(int connection, const char *bytes, size_t len)
+{
+	while (len > 0) {
+		ssize_t written = send(connection, bytes, len, MSG_NOSIGNAL);
+		if (written <= 0)
+			return;
+		bytes += written;
+		len -= (size_t)written;
+	}
+}
+
+/* Until the other side closes the connection. */
+static inline void scripted_stay(struct scripted_server *server, int connection)
+{
+	char byte;
+	while (!atomic_load(&server->stopping)) {
+		struct pollfd waiting = { .fd = connection, .events = POLLIN };
+		if (poll(&waiting, 1, 20) > 0 && read(connection, &byte, 1) <= 0)
+			return;
+	}
+}
+
 static void scripted_serve(struct scripted_server *server, int connection)
 {
 	size_t number = atomic_load(&server->requests);
@@ -65,8 +91,12 @@ static void scripted_serve(struct scripted_server *server, int connection)
 	}
 	const char *step = server->steps[number < server->step_count ? number : server->step_count - 1];
 	atomic_fetch_add(&server->requests, 1);
-	if (step != NULL)
-		(void)!write(connection, step, strlen(step));
+	if (step == NULL)
+		return;
+	bool stays = step == scripted_hang || (step[0] != '\0' && step[strlen(step) - 1] == SCRIPTED_STAY[0]);
+	scripted_write(connection, step, strlen(step) - (stays && step != scripted_hang ? 1 : 0));
+	if (stays)
+		scripted_stay(server, connection);
 }
 
 static void *scripted_run(void *context)

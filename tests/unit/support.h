@@ -54,9 +54,19 @@ static inline void folder_remove(const char *folder)
 	assert_int_equal(rmdir(folder), 0);
 }
 
+/* Copies a text that must fit. (Not by snprintf: text and out may be parts of one object, which compilers take for an overlap.) */
+static inline void text_put(char *out, size_t size, const char *text)
+{
+	size_t len = strlen(text);
+	assert_true(len < size);
+	memcpy(out, text, len + 1);
+}
+
 static inline void path_in(char path[PATH_BYTES], const char *folder, const char *name)
 {
-	snprintf(path, PATH_BYTES, "%s/%s", folder, name);
+	char text[512];
+	assert_in_range(snprintf(text, sizeof text, "%s/%s", folder, name), 1, PATH_BYTES - 1);
+	text_put(path, PATH_BYTES, text);
 }
 
 static inline void file_write(const char *path, const char *text)
@@ -186,6 +196,36 @@ static inline struct command import_of(const char *key, const struct item *items
 	return command;
 }
 
+/* chain is CHAIN_BYTES long and outlives the command. */
+static inline struct command genesis_of(const char *key, uint64_t base_index, const uint8_t *chain)
+{
+	struct command command = command_of(COMMAND_GENESIS, key);
+	command.genesis = (struct genesis_command){ base_index, { (const char *)chain, CHAIN_BYTES } };
+	command.base_index = base_index;
+	return command;
+}
+
+static inline struct command member_set_of(const char *key, const char *name, const char *catalog_url, const char *order_url)
+{
+	struct command command = command_of(COMMAND_MEMBER_SET, key);
+	command.member_set = (struct member_set_command){ slice_of(name), slice_of(catalog_url), slice_of(order_url) };
+	return command;
+}
+
+static inline struct command member_remove_of(const char *key, const char *name)
+{
+	struct command command = command_of(COMMAND_MEMBER_REMOVE, key);
+	command.member_remove.name = slice_of(name);
+	return command;
+}
+
+static inline struct command audit_of(const char *key, int64_t rows)
+{
+	struct command command = command_of(COMMAND_AUDIT, key);
+	command.audit.rows = rows;
+	return command;
+}
+
 /* A sealed entry of the commands, in the arena. */
 static inline struct slice entry_of(struct arena *arena, const struct command *commands, size_t count)
 {
@@ -301,7 +341,7 @@ static inline void assert_books_balance(struct database *database)
 /* A file's whole content as text, for comparing two; the caller frees it. */
 static inline char *database_dump(struct database *database)
 {
-	static const char *const tables[] = { "store", "items", "orders", "results", "slots", "changes" };
+	static const char *const tables[] = { "store", "items", "orders", "results", "slots", "changes", "members", "log" };
 	sqlite3_str *text = sqlite3_str_new(NULL);
 	for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
 		sqlite3_stmt *statement;

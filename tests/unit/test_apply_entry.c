@@ -100,7 +100,7 @@ static void test_a_newer_version_stops_the_replica(void **state)
 	char *bytes = copy_of(store, entry);
 	size_t second = ENTRY_HEAD_BYTES + (entry.len - ENTRY_HEAD_BYTES) / 2;
 	assert_int_equal(bytes[second], COMMAND_BUY);
-	bytes[second] = COMMAND_IMPORT + 1;
+	bytes[second] = COMMAND_AUDIT + 1;
 	reseal(bytes, entry.len);
 	assert_int_equal(bare_store_apply(store, (struct slice){ bytes, entry.len }), PYGMY_INCOMPATIBLE);
 	char *after = database_dump(&store->database);

@@ -87,12 +87,31 @@ static void compares_the_header(void **state)
 	assert_true(auth_allows(&auth, AUTH_NONE, SLICE_EMPTY));
 }
 
+static void takes_either_of_two(void **state)
+{
+	(void)state;
+	char path[PATH_MAX];
+	temporary_folder_write(&folder, "peer.token", OTHER "\n", 0600, path);
+	assert_true(load_admin(TOKEN "\n", 0600));
+	assert_true(auth_allows(&auth, AUTH_ADMIN_OR_PEER, SLICE_LITERAL("Bearer " TOKEN)));
+	assert_true(auth_allows(&auth, AUTH_ADMIN_OR_PEER, SLICE_LITERAL("Bearer " OTHER)));
+	assert_false(auth_allows(&auth, AUTH_ADMIN_OR_PEER, SLICE_EMPTY));
+	assert_false(auth_allows(&auth, AUTH_ADMIN, SLICE_LITERAL("Bearer " OTHER)));
+	assert_false(auth_allows(&auth, AUTH_PEER, SLICE_LITERAL("Bearer " TOKEN)));
+	assert_true(auth_allows(&auth, AUTH_PEER, SLICE_LITERAL("Bearer " OTHER)));
+	/* Without its file a token matches nothing, not even zeros. */
+	memset(&auth, 0, sizeof auth);
+	char zeros[7 + TOKEN_HEX_LEN + 1] = "Bearer ";
+	assert_false(auth_allows(&auth, AUTH_ADMIN_OR_PEER, (struct slice){ zeros, 7 + TOKEN_HEX_LEN }));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(takes_private_files_only), TEST(takes_whole_tokens_only), TEST(does_not_follow_links), TEST(compares_the_header),
+		TEST(takes_either_of_two),
 	};
 	diagnostics_init("test", (enum diagnostics_level)(DIAGNOSTICS_ERROR + 1));
 	return cmocka_run_group_tests(tests, NULL, NULL);

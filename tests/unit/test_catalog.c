@@ -263,11 +263,16 @@ static void tells_frontends_what_changed(void **state)
 	char question[128], expected[128];
 	const char *private = "PYGMY_PRIVATE=1";
 	assert_int_equal(ask(fixture, "GET /coherence/changes", NULL, private, NULL), 400);
+	assert_int_equal(ask(fixture, "GET /coherence/changes?since=0", NULL, NULL, NULL), 404);
+	assert_int_equal(ask(fixture, "GET /coherence/changes?since=0", NULL, AS_ADMIN, NULL), 404);
+	assert_int_equal(ask(fixture, "GET /coherence/changes?since=0", NULL, AS_PEER, NULL), 200);
 	assert_int_equal(ask(fixture, "GET /coherence/changes?since=x", NULL, private, NULL), 400);
 	assert_int_equal(ask(fixture, "GET /coherence/changes?since=0&log=", NULL, private, NULL), 200);
 	assert_true(has_header(fixture, "Content-Type: text/plain; charset=utf-8"));
 	assert_non_null(strstr(fixture->body, " reset 1\n"));
-	snprintf(question, sizeof question, "GET /coherence/changes?since=1&log=%s", replica_log_id(atomic_load(&fixture->worker.replica)));
+	char log_id[LOG_ID_TEXT_LEN + 1];
+	replica_log_id(atomic_load(&fixture->worker.replica), log_id);
+	snprintf(question, sizeof question, "GET /coherence/changes?since=1&log=%s", log_id);
 	assert_int_equal(ask(fixture, "PUT /item/1", "{\"delta\":1}", AS_ADMIN, NULL), 201);
 	assert_int_equal(ask(fixture, question, NULL, private, NULL), 200);
 	struct changes_head head;

@@ -85,6 +85,20 @@ static void test_the_log_keeps_its_size(void **state)
 	assert_int_equal(sql_number(&frame->store.database, "SELECT count(*) FROM ballast"), 100);
 }
 
+/* What is durable is told, though the log never grows to what starts a checkpoint. */
+static void test_it_tells_what_is_durable(void **state)
+{
+	struct frame *frame = *state;
+	start(frame, frame->turn);
+	assert_int_equal(checkpointer_durable(frame->checkpointer), 0);
+	for (uint64_t index = 1; index <= 3; index++) {
+		write_pages(frame, 100);
+		checkpointer_set_applied(frame->checkpointer, index);
+		assert_true(WAIT_FOR(checkpointer_durable(frame->checkpointer) == index, FAR_MS));
+		assert_true(index < 3 || file_size(frame->wal_path) / PAGE_BYTES < 3 * 100);
+	}
+}
+
 /* Without a turn file the first copy is all there is: it suffices as long as the writer rests now and then. */
 static void test_without_a_turn_a_pause_suffices(void **state)
 {
@@ -109,7 +123,7 @@ static void *read_on_and_on(void *context)
 	struct reader_pool *pool;
 	struct reader *readers[2] = { NULL, NULL };
 	struct reader_counts counts;
-	if (reader_pool_create(frame->store.path, 2, "0123456789abcdef", &pool) != PYGMY_OK) {
+	if (reader_pool_create(frame->store.path, 2, &pool) != PYGMY_OK) {
 		atomic_fetch_add(&frame->wrong, 1);
 		return NULL;
 	}
@@ -165,6 +179,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_without_it_the_log_grows),
 		TEST(test_the_log_keeps_its_size),
+		TEST(test_it_tells_what_is_durable),
 		TEST(test_without_a_turn_a_pause_suffices),
 		TEST(test_readers_do_not_make_it_grow),
 		TEST(test_after_a_long_read_it_shrinks_in_use),

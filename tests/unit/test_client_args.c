@@ -13,6 +13,7 @@ struct values {
 	bool flag;
 	const char *string;
 	int64_t integer;
+	struct args_list list;
 };
 
 static struct values values;
@@ -23,9 +24,10 @@ static bool parse(struct args *args, bool stop, int argc, const char **argv)
 		ARGS_OPTION_FLAG("--flag", &values.flag),
 		ARGS_OPTION_STRING("--string", &values.string),
 		ARGS_OPTION_INTEGER("--integer", &values.integer, -10, 10),
+		ARGS_OPTION_LIST("--list", &values.list),
 	};
-	const struct args_table table = { options, 3 };
-	char *copy[16];
+	const struct args_table table = { options, 4 };
+	char *copy[2 * (ARGS_POSITIONALS_MAX + 1)];
 	values = (struct values){ .integer = ARGS_NOT_GIVEN };
 	for (int i = 0; i < argc; i++)
 		copy[i] = (char *)(uintptr_t)argv[i];
@@ -47,6 +49,25 @@ static void options_stand_anywhere(void **state)
 	assert_int_equal(values.integer, -5);
 	assert_string_equal(values.string, "x=y");
 	assert_true(values.flag);
+}
+
+static void a_list_is_given_several_times(void **state)
+{
+	struct args args;
+	const char *many[2 * (ARGS_POSITIONALS_MAX + 1)];
+	(void)state;
+	assert_true(PARSE(&args, false, "--list", "a", "x", "--list=b=c", "--flag"));
+	assert_int_equal(values.list.count, 2);
+	assert_string_equal(values.list.values[0], "a");
+	assert_string_equal(values.list.values[1], "b=c");
+	assert_int_equal(args.positional_count, 1);
+	for (int i = 0; i < ARGS_POSITIONALS_MAX + 1; i++) {
+		many[2 * i] = "--list";
+		many[2 * i + 1] = "v";
+	}
+	assert_false(parse(&args, false, 2 * (ARGS_POSITIONALS_MAX + 1), many));
+	assert_non_null(strstr(args.error, "--list is given more than"));
+	assert_false(PARSE(&args, false, "--list"));
 }
 
 static void it_stops_at_the_command(void **state)
@@ -94,6 +115,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_stand_anywhere),
+		cmocka_unit_test(a_list_is_given_several_times),
 		cmocka_unit_test(it_stops_at_the_command),
 		cmocka_unit_test(mistakes_are_told),
 		cmocka_unit_test(integers_are_whole),

@@ -1,10 +1,12 @@
 /* command: what is encoded is decoded; every limit, every truncation and any bytes are handled. */
 #include "tests/unit/support.h"
 
+#include "db/cluster.h"
 #include "db/codec.h"
 #include "db/item.h"
 
 #define RANDOM_ROUNDS 20000
+#define SHAPES_MAX 24
 
 struct command_test {
 	struct arena arena;
@@ -102,12 +104,27 @@ static void assert_command_equal(const struct command *a, const struct command *
 	case COMMAND_IMPORT:
 		assert_import_equal(&a->import, &b->import);
 		return;
+	case COMMAND_GENESIS:
+		assert_int_equal(a->genesis.base_index, b->genesis.base_index);
+		assert_true(slice_equal(a->genesis.chain, b->genesis.chain));
+		return;
+	case COMMAND_MEMBER_SET:
+		assert_true(slice_equal(a->member_set.name, b->member_set.name));
+		assert_true(slice_equal(a->member_set.catalog_url, b->member_set.catalog_url));
+		assert_true(slice_equal(a->member_set.order_url, b->member_set.order_url));
+		return;
+	case COMMAND_MEMBER_REMOVE:
+		assert_true(slice_equal(a->member_remove.name, b->member_remove.name));
+		return;
+	case COMMAND_AUDIT:
+		assert_int_equal(a->audit.rows, b->audit.rows);
+		return;
 	}
 	fail();
 }
 
 /* One command of each kind and shape, at the edges of what is allowed. Slices point into test. */
-static size_t all_shapes(struct command_test *test, struct command out[16])
+static size_t all_shapes(struct command_test *test, struct command out[SHAPES_MAX])
 {
 	static const struct item items[] = {
 		{ 1, { "One", 3 }, { "t", 1 }, 0, 0 },
@@ -136,6 +153,15 @@ static size_t all_shapes(struct command_test *test, struct command out[16])
 	out[n] = import_of("i3", items, 1);
 	out[n].import.last_part = true;
 	out[n++].import.first_catalogue = true;
+	out[n++] = genesis_of("g1", 0, (const uint8_t *)test->title);
+	out[n++] = genesis_of("g2", INT64_MAX - 1, (const uint8_t *)test->title);
+	out[n++] = member_set_of("m1", "A", "http://127.0.1.1:8011", "http://127.0.1.1:8013");
+	out[n] = command_of(COMMAND_MEMBER_SET, "largest");
+	out[n++].member_set = (struct member_set_command){ { test->title, NODE_NAME_MAX_BYTES }, { test->title, NODE_URL_MAX_BYTES },
+							    { test->title, NODE_URL_MAX_BYTES } };
+	out[n++] = member_remove_of("m3", "A");
+	out[n++] = audit_of("a1", 1);
+	out[n++] = audit_of("a2", AUDIT_ROWS_MAX);
 	out[0].time_ms = INT64_MAX;
 	out[1].time_ms = 0;
 	out[1].base_index = UINT64_MAX;
@@ -145,7 +171,7 @@ static size_t all_shapes(struct command_test *test, struct command out[16])
 static void test_round_trip_of_all_shapes(void **state)
 {
 	struct command_test *test = *state;
-	struct command shapes[16], out;
+	struct command shapes[SHAPES_MAX], out;
 	size_t count = all_shapes(test, shapes);
 	for (size_t i = 0; i < count; i++) {
 		struct slice bytes = command_encode(&shapes[i], &test->arena), rest = bytes;
@@ -261,12 +287,44 @@ static void test_updates_and_deletes_at_the_limits(void **state)
 	assert_int_equal(recode(test, delete), COMMAND_MALFORMED);
 }
 
+static void test_the_clusters_commands_at_the_limits(void **state)
+{
+	struct command_test *test = *state;
+	const uint8_t *chain = (const uint8_t *)test->title;
+	struct command genesis = genesis_of("k", INT64_MAX, chain);
+	assert_int_equal(recode(test, genesis), COMMAND_MALFORMED);
+	for (size_t len = 0; len <= CHAIN_BYTES + 1; len++) {
+		genesis = genesis_of("k", 0, chain);
+		genesis.genesis.chain.len = len;
+		assert_int_equal(recode(test, genesis), len == CHAIN_BYTES ? COMMAND_OK : COMMAND_MALFORMED);
+	}
+	assert_int_equal(recode(test, audit_of("k", 0)), COMMAND_MALFORMED);
+	assert_int_equal(recode(test, audit_of("k", AUDIT_ROWS_MAX + 1)), COMMAND_MALFORMED);
+	assert_int_equal(recode(test, member_set_of("k", "", "u", "u")), COMMAND_MALFORMED);
+	assert_int_equal(recode(test, member_set_of("k", "A", "", "u")), COMMAND_MALFORMED);
+	assert_int_equal(recode(test, member_set_of("k", "A", "u", "")), COMMAND_MALFORMED);
+	assert_int_equal(recode(test, member_set_of("k", "A B", "u", "u")), COMMAND_MALFORMED);
+	assert_int_equal(recode(test, member_set_of("k", "A", "u\n", "u")), COMMAND_MALFORMED);
+	assert_int_equal(recode(test, member_set_of("k", "A", "u", "\xc3\xa4")), COMMAND_MALFORMED);
+	assert_int_equal(recode(test, member_remove_of("k", "")), COMMAND_MALFORMED);
+	struct command set = member_set_of("k", "A", "u", "u"), removal = member_remove_of("k", "A");
+	set.member_set.name = removal.member_remove.name = (struct slice){ test->title, NODE_NAME_MAX_BYTES + 1 };
+	assert_int_equal(recode(test, set), COMMAND_MALFORMED);
+	assert_int_equal(recode(test, removal), COMMAND_MALFORMED);
+	set = member_set_of("k", "A", "u", "u");
+	set.member_set.catalog_url = (struct slice){ test->title, NODE_URL_MAX_BYTES + 1 };
+	assert_int_equal(recode(test, set), COMMAND_MALFORMED);
+	set = member_set_of("k", "A", "u", "u");
+	set.member_set.order_url = (struct slice){ test->title, NODE_URL_MAX_BYTES + 1 };
+	assert_int_equal(recode(test, set), COMMAND_MALFORMED);
+}
+
 /* ---- any bytes -------------------------------------------------------------------------------------- */
 
 static void test_truncation_at_every_byte(void **state)
 {
 	struct command_test *test = *state;
-	struct command shapes[16], out;
+	struct command shapes[SHAPES_MAX], out;
 	size_t count = all_shapes(test, shapes);
 	for (size_t i = 0; i < count; i++) {
 		struct slice bytes = command_encode(&shapes[i], &test->arena);
@@ -285,7 +343,7 @@ static void test_truncation_at_every_byte(void **state)
 static void test_random_bytes(void **state)
 {
 	struct command_test *test = *state;
-	struct command shapes[16], out;
+	struct command shapes[SHAPES_MAX], out;
 	size_t count = all_shapes(test, shapes), accepted = 0;
 	uint64_t seed = test_seed(__func__);
 	for (int round = 0; round < RANDOM_ROUNDS; round++) {
@@ -337,8 +395,8 @@ static void hash_of(struct command_test *test, struct command command, uint8_t h
 static void test_the_hash_is_over_type_and_the_clients_fields(void **state)
 {
 	struct command_test *test = *state;
-	struct command shapes[16];
-	uint8_t hashes[16][PAYLOAD_HASH_BYTES], same[PAYLOAD_HASH_BYTES];
+	struct command shapes[SHAPES_MAX];
+	uint8_t hashes[SHAPES_MAX][PAYLOAD_HASH_BYTES], same[PAYLOAD_HASH_BYTES];
 	size_t count = all_shapes(test, shapes);
 	for (size_t i = 0; i < count; i++)
 		hash_of(test, shapes[i], hashes[i]);
@@ -363,6 +421,7 @@ int main(void)
 		TEST(test_purchases_at_the_limits),
 		TEST(test_items_at_the_limits),
 		TEST(test_updates_and_deletes_at_the_limits),
+		TEST(test_the_clusters_commands_at_the_limits),
 		TEST(test_truncation_at_every_byte),
 		TEST(test_random_bytes),
 		TEST(test_no_memory),

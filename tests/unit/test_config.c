@@ -17,7 +17,7 @@ static int make_folder(void **state)
 {
 	(void)state;
 	static const char *const NAMES[] = { "CONFIG", "NAME", "DB", "STATE_DIR", "RUN_DIR", "CATALOGUE", "SECRETS_DIR", "LOG_DIR", "FRONTENDS",
-		"LEASE_MS", "THREADS", "LOG_LEVEL" };
+		"LEASE_MS", "THREADS", "LOG_LEVEL", "ETCD", "NODE", "NODE_URL", "PEER_CA", "PEER_CERT", "PEER_KEY", "LISTEN", "PORT_CATALOG_A" };
 	for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
 		char name[64];
 		snprintf(name, sizeof name, "PYGMY_%s", NAMES[i]);
@@ -47,6 +47,7 @@ static void has_defaults_below_the_state(void **state)
 	assert_true(load());
 	assert_string_equal(config.name, "catalog-A");
 	assert_string_equal(config.db_path, "/s p/store.db");
+	assert_string_equal(config.state_dir, "/s p");
 	assert_string_equal(config.secrets_dir, "/s p/secrets");
 	assert_string_equal(config.log_dir, "/s p/logs");
 	assert_string_equal(config.catalogue_path, "/s p/app/catalogue.json");
@@ -97,12 +98,89 @@ static void refuses_nonsense(void **state)
 	assert_true(load());
 }
 
+/* ---- a node of a cluster ------------------------------------------------------------------------------- */
+
+static void without_etcd_there_is_no_cluster(void **state)
+{
+	(void)state;
+	setenv("PYGMY_STATE_DIR", "/s", 1);
+	setenv("PYGMY_NODE", "no name at all", 1);
+	setenv("PYGMY_PEER_CA", "/not/looked/at", 1);
+	setenv("PYGMY_ETCD", "  ", 1);
+	assert_true(load());
+	assert_string_equal(config.etcd, "");
+	assert_string_equal(config.node, "");
+}
+
+static void a_node_knows_its_cluster(void **state)
+{
+	(void)state;
+	char file[PATH_MAX];
+	setenv("PYGMY_STATE_DIR", "/s", 1);
+	setenv("PYGMY_ETCD", "http://127.0.1.1:2379 http://127.0.1.2:2379", 1);
+	setenv("PYGMY_NODE", "A", 1);
+	assert_true(load());
+	assert_string_equal(config.etcd, "http://127.0.1.1:2379 http://127.0.1.2:2379");
+	assert_string_equal(config.node, "A");
+	assert_string_equal(config.node_url, "");
+	/* Its URL follows from where its nginx listens. */
+	setenv("PYGMY_LISTEN", "127.0.1.1", 1);
+	setenv("PYGMY_PORT_CATALOG_A", "8011", 1);
+	assert_true(load());
+	assert_string_equal(config.node_url, "http://127.0.1.1:8011");
+	temporary_folder_write(&folder, "pem", "", 0600, file);
+	setenv("PYGMY_PEER_CA", file, 1);
+	setenv("PYGMY_PEER_CERT", file, 1);
+	setenv("PYGMY_PEER_KEY", file, 1);
+	setenv("PYGMY_ETCD", "https://10.0.0.1:2379", 1);
+	assert_true(load());
+	assert_string_equal(config.node_url, "https://127.0.1.1:8011");
+	assert_string_equal(config.peer_key, file);
+	setenv("PYGMY_LISTEN", "0.0.0.0", 1);
+	assert_true(load());
+	assert_string_equal(config.node_url, "");
+	setenv("PYGMY_NODE_URL", "https://a.example:8011", 1);
+	assert_true(load());
+	assert_string_equal(config.node_url, "https://a.example:8011");
+}
+
+static void a_node_refuses_nonsense(void **state)
+{
+	(void)state;
+	static const struct { const char *name; const char *value; const char *what; } BAD[] = {
+		{ "PYGMY_NODE", "", "PYGMY_NODE" }, { "PYGMY_NODE", "a b", "PYGMY_NODE" }, { "PYGMY_NODE", "a-name-of-17-char", "PYGMY_NODE" },
+		{ "PYGMY_ETCD", "127.0.0.1:2379", "PYGMY_ETCD" }, { "PYGMY_ETCD", "http://a:1/path", "PYGMY_ETCD" },
+		{ "PYGMY_ETCD", "https://a:1", "PYGMY_PEER_CA" },
+		{ "PYGMY_ETCD", "http://a:1 http://a:2 http://a:3 http://a:4 http://a:5 http://a:6 http://a:7 http://a:8 http://a:9 http://a:10", "9" },
+		{ "PYGMY_NODE_URL", "a:8011", "PYGMY_NODE_URL" }, { "PYGMY_PEER_CA", "/does/not/exist", "all of" },
+		{ "PYGMY_STATE_DIR", "", "PYGMY_STATE_DIR" },
+	};
+	for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++) {
+		setenv("PYGMY_DB", "/s/store.db", 1);
+		setenv("PYGMY_STATE_DIR", "/s", 1);
+		setenv("PYGMY_ETCD", "http://127.0.1.1:2379", 1);
+		setenv("PYGMY_NODE", "A", 1);
+		assert_true(load());
+		setenv(BAD[i].name, BAD[i].value, 1);
+		assert_false(load());
+		assert_non_null(strstr(why, BAD[i].what));
+		unsetenv(BAD[i].name);
+	}
+	setenv("PYGMY_STATE_DIR", "/s", 1);
+	setenv("PYGMY_PEER_CA", "/does/not/exist", 1);
+	setenv("PYGMY_PEER_CERT", "/does/not/exist", 1);
+	setenv("PYGMY_PEER_KEY", "/does/not/exist", 1);
+	assert_false(load());
+	assert_non_null(strstr(why, "can't be read"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(has_defaults_below_the_state), TEST(needs_a_place), TEST(environment_beats_file_beats_default), TEST(refuses_nonsense),
+		TEST(without_etcd_there_is_no_cluster), TEST(a_node_knows_its_cluster), TEST(a_node_refuses_nonsense),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 
 #include "db/monotonic.h"
 #include "db/replica.h"
+#include "db/snapshot.h"
 
 #define FAULTS_MAX 2000
 
@@ -189,6 +190,51 @@ static void test_opening_and_reading_without_memory(void **state)
 	folder_remove(folder);
 }
 
+/* A snapshot is made whole or not at all, and a good one is never called damaged, nor a damaged one good. */
+static void test_snapshots_without_memory(void **state)
+{
+	(void)state;
+	char folder[FOLDER_MAX], path[PATH_BYTES], copies[PATH_BYTES], damaged[PATH_BYTES], copy[PATH_MAX], why[SNAPSHOT_WHY_BYTES];
+	struct snapshot_maker *maker;
+	struct snapshot_info info;
+	struct database database;
+	int failed = 0;
+	bool struck = true;
+	folder_make(folder);
+	path_in(path, folder, "store.db");
+	path_in(copies, folder, "snapshots");
+	path_in(damaged, folder, "damaged.db");
+	fill(path);
+	for (int nth = 1; struck; nth++) {
+		assert_int_equal(snapshot_maker_create(path, folder, &maker), PYGMY_OK);
+		arm(nth);
+		enum pygmy_error error = snapshot_make(maker, copy, &info);
+		struck = disarm();
+		snapshot_maker_destroy(maker);
+		assert_true(error == PYGMY_OK || error == PYGMY_OUT_OF_MEMORY);
+		assert_true(struck || error == PYGMY_OK);
+		failed += error == PYGMY_OK ? 0 : 1;
+	}
+	assert_int_equal(snapshot_restore(copy, damaged, &info, why), PYGMY_OK);
+	assert_int_equal(database_open(&database, damaged, DATABASE_COPY), PYGMY_OK);
+	sql_run(&database, "UPDATE items SET sold = sold + 1, supplied = supplied + 1");
+	database_close(&database);
+	for (int bad = 0; bad < 2; bad++) {
+		struck = true;
+		for (int nth = 1; struck; nth += 1 + nth / 50) {
+			arm(nth);
+			enum pygmy_error error = snapshot_check(bad ? damaged : copy, &info, why);
+			struck = disarm();
+			assert_true(error == PYGMY_OUT_OF_MEMORY || error == (bad ? PYGMY_STORAGE_CORRUPT : PYGMY_OK));
+			assert_true(struck || error != PYGMY_OUT_OF_MEMORY);
+			failed += error == PYGMY_OUT_OF_MEMORY ? 1 : 0;
+		}
+	}
+	assert_true(failed > 100);
+	folder_remove(copies);
+	folder_remove(folder);
+}
+
 /* ---- arenas ----------------------------------------------------------------------------------------- */
 
 static void test_an_entry_without_memory_is_applied_later(void **state)
@@ -231,6 +277,7 @@ int main(void)
 		cmocka_unit_test(test_a_proposal_without_memory),
 		cmocka_unit_test(test_a_guarded_update_without_memory),
 		cmocka_unit_test(test_opening_and_reading_without_memory),
+		cmocka_unit_test(test_snapshots_without_memory),
 		bare_store_test(test_an_entry_without_memory_is_applied_later),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

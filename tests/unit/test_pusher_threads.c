@@ -13,6 +13,7 @@
 
 #define LOG_ID "0123456789abcdef"
 #define LEASE_MS 300
+#define TOKEN "the-token-of-peers"
 
 /* ---- the test's frame ------------------------------------------------------------------------------- */
 
@@ -46,12 +47,18 @@ static int teardown(void **state)
 	return 0;
 }
 
+static enum pygmy_error create(struct frame *frame, const char *frontends)
+{
+	struct pusher_options options = { .frontends = frontends, .log_id = LOG_ID, .lease_ms = LEASE_MS, .peer_token = TOKEN };
+	return pusher_create(&options, &frame->stats, &frame->pusher);
+}
+
 static void start(struct frame *frame, enum manner manner)
 {
 	char name[PATH_BYTES + 8];
 	frame->one = server_start(frame->folder, "one.sock", manner);
 	snprintf(name, sizeof name, "unix:%s", frame->one->path);
-	assert_int_equal(pusher_create(name, LOG_ID, LEASE_MS, &frame->stats, &frame->pusher), PYGMY_OK);
+	assert_int_equal(create(frame, name), PYGMY_OK);
 }
 
 static void start_two(struct frame *frame, enum manner one, enum manner two)
@@ -60,7 +67,7 @@ static void start_two(struct frame *frame, enum manner one, enum manner two)
 	frame->one = server_start(frame->folder, "one.sock", one);
 	frame->two = server_start(frame->folder, "two.sock", two);
 	snprintf(names, sizeof names, " unix:%s  unix:%s ", frame->one->path, frame->two->path);
-	assert_int_equal(pusher_create(names, LOG_ID, LEASE_MS, &frame->stats, &frame->pusher), PYGMY_OK);
+	assert_int_equal(create(frame, names), PYGMY_OK);
 }
 
 static struct result result_of(uint64_t revision, uint32_t slot)
@@ -193,7 +200,7 @@ static void test_one_that_is_not_there_is_waited_out(void **state)
 	struct frame *frame = *state;
 	char name[PATH_BYTES + 8];
 	snprintf(name, sizeof name, "unix:%s/nobody.sock", frame->folder);
-	assert_int_equal(pusher_create(name, LOG_ID, LEASE_MS, &frame->stats, &frame->pusher), PYGMY_OK);
+	assert_int_equal(create(frame, name), PYGMY_OK);
 	assert_waits_out_the_lease(frame);
 }
 
@@ -318,22 +325,62 @@ static void test_a_silent_one_does_not_hold_up_the_push_to_the_other(void **stat
 	assert_true(at_once);
 }
 
-static void test_over_tcp(void **state)
+/* Returns its name. */
+static const char *start_tcp(struct frame *frame, const char *scheme, enum manner manner)
 {
-	struct frame *frame = *state;
+	static char name[64];
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof address;
-	char name[64];
 	int listener = socket(AF_INET, SOCK_STREAM, 0);
 	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
 	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
 	frame->one = calloc(1, sizeof *frame->one);
 	assert_non_null(frame->one);
-	server_run(frame->one, listener, CONFIRM);
-	snprintf(name, sizeof name, "http://127.0.0.1:%u", (unsigned)ntohs(address.sin_port));
-	assert_int_equal(pusher_create(name, LOG_ID, LEASE_MS, &frame->stats, &frame->pusher), PYGMY_OK);
+	server_run(frame->one, listener, manner);
+	snprintf(name, sizeof name, "%s://127.0.0.1:%u", scheme, (unsigned)ntohs(address.sin_port));
+	return name;
+}
+
+static void test_over_tcp_with_the_token(void **state)
+{
+	struct frame *frame = *state;
+	assert_int_equal(create(frame, start_tcp(frame, "http", CONFIRM)), PYGMY_OK);
 	confirm(frame, monotonic_ms() + FAR_MS);
 	assert_last_is(frame->one, TEXT);
+	assert_non_null(strstr(frame->one->last, "\r\nAuthorization: Bearer " TOKEN "\r\n"));
+	assert_non_null(strstr(frame->one->last, "\r\nContent-Type: text/plain\r\n"));
+}
+
+static void test_over_tcp_without_a_token(void **state)
+{
+	struct frame *frame = *state;
+	struct pusher_options options = { .frontends = start_tcp(frame, "http", CONFIRM), .log_id = LOG_ID, .lease_ms = LEASE_MS };
+	assert_int_equal(pusher_create(&options, &frame->stats, &frame->pusher), PYGMY_OK);
+	confirm(frame, monotonic_ms() + FAR_MS);
+	assert_last_is(frame->one, TEXT);
+	assert_null(strstr(frame->one->last, "Authorization"));
+}
+
+static void test_a_socket_of_this_machine_is_shown_no_token(void **state)
+{
+	struct frame *frame = *state;
+	start(frame, CONFIRM);
+	confirm(frame, monotonic_ms() + FAR_MS);
+	assert_null(strstr(frame->one->last, "Authorization"));
+}
+
+/* (How it talks to one that does speak TLS: tests/system/cluster_tls.bats.) */
+static void test_https_needs_certificates_and_never_falls_back(void **state)
+{
+	struct frame *frame = *state;
+	const char *name = start_tcp(frame, "https", CONFIRM);
+	assert_int_equal(create(frame, name), PYGMY_INTERNAL);
+	assert_null(frame->pusher);
+	struct tls_files tls = { "/nonexistent/ca", "/nonexistent/certificate", "/nonexistent/key" };
+	struct pusher_options options = { .frontends = name, .log_id = LOG_ID, .lease_ms = LEASE_MS, .peer_token = TOKEN, .tls = &tls };
+	assert_int_equal(pusher_create(&options, &frame->stats, &frame->pusher), PYGMY_OK);
+	assert_waits_out_the_lease(frame);
+	assert_int_equal(atomic_load(&frame->one->requests), 0);
 }
 
 static void test_names(void **state)
@@ -347,15 +394,15 @@ static void test_names(void **state)
 	longest[sizeof longest - 1] = '\0';
 	static const char *const wrong[] = { "/run/x.sock", "ftp://x", "unix:/x nonsense", "http:/x" };
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-		assert_int_equal(pusher_create(wrong[i], LOG_ID, LEASE_MS, &frame->stats, &frame->pusher), PYGMY_INTERNAL);
+		assert_int_equal(create(frame, wrong[i]), PYGMY_INTERNAL);
 		assert_null(frame->pusher);
 	}
-	assert_int_equal(pusher_create(longest, LOG_ID, LEASE_MS, &frame->stats, &frame->pusher), PYGMY_INTERNAL);
-	assert_int_equal(pusher_create(many, LOG_ID, LEASE_MS, &frame->stats, &frame->pusher), PYGMY_INTERNAL);
+	assert_int_equal(create(frame, longest), PYGMY_INTERNAL);
+	assert_int_equal(create(frame, many), PYGMY_INTERNAL);
 	many[8 * FRONTENDS_MAX] = '\0';
-	assert_int_equal(pusher_create(many, LOG_ID, LEASE_MS, &frame->stats, &frame->pusher), PYGMY_OK);
+	assert_int_equal(create(frame, many), PYGMY_OK);
 	pusher_destroy(frame->pusher);
-	assert_int_equal(pusher_create("", LOG_ID, LEASE_MS, &frame->stats, &frame->pusher), PYGMY_OK);
+	assert_int_equal(create(frame, ""), PYGMY_OK);
 	assert_true(confirm(frame, monotonic_ms() + FAR_MS) < FAR_MS / 2);
 	assert_int_equal(atomic_load(&frame->stats.pushes), 0);
 }
@@ -381,7 +428,10 @@ int main(void)
 		TEST(test_those_who_wait_share_one_push),
 		TEST(test_each_frontend_must_confirm_and_is_asked_no_more),
 		TEST(test_a_silent_one_does_not_hold_up_the_push_to_the_other),
-		TEST(test_over_tcp),
+		TEST(test_over_tcp_with_the_token),
+		TEST(test_over_tcp_without_a_token),
+		TEST(test_a_socket_of_this_machine_is_shown_no_token),
+		TEST(test_https_needs_certificates_and_never_falls_back),
 		TEST(test_names),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,7 @@ static int setup(void **state)
 	struct frame *frame = calloc(1, sizeof *frame);
 	assert_non_null(frame);
 	bare_store_open(&frame->store);
-	assert_int_equal(reader_pool_create(frame->store.path, 3, LOG_ID, &frame->pool), PYGMY_OK);
+	assert_int_equal(reader_pool_create(frame->store.path, 3, &frame->pool), PYGMY_OK);
 	*state = frame;
 	return 0;
 }

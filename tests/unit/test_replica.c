@@ -82,8 +82,10 @@ static void test_a_new_store_loads_its_catalogue(void **state)
 {
 	struct replica *replica = open_replica(*state, true);
 	assert_int_equal(replica_how_started(replica), REPLICA_CREATED);
-	assert_int_equal(strlen(replica_log_id(replica)), 16);
-	assert_int_equal(strspn(replica_log_id(replica), "0123456789abcdef"), 16);
+	char log_id[LOG_ID_TEXT_LEN + 1];
+	replica_log_id(replica, log_id);
+	assert_int_equal(strlen(log_id), 16);
+	assert_int_equal(strspn(log_id, "0123456789abcdef"), 16);
 	assert_int_equal(replica_ready(replica, NULL), PYGMY_OK);
 	assert_int_equal(count_of_item(replica, 1), 7);
 	assert_int_equal(count_of_item(replica, 3), 5);
@@ -94,16 +96,17 @@ static void test_a_new_store_loads_its_catalogue(void **state)
 static void test_a_restart_keeps_everything(void **state)
 {
 	struct replica *replica = open_replica(*state, true);
-	char log_id[17];
+	char log_id[LOG_ID_TEXT_LEN + 1], log_id_after[LOG_ID_TEXT_LEN + 1];
 	struct result first = propose(replica, buy_of("buy/0/b", 1, 2));
 	struct result refused = propose(replica, buy_of("buy/0/r", 1, 20));
 	struct reader_counts before = counts_of(replica);
-	memcpy(log_id, replica_log_id(replica), sizeof log_id);
+	replica_log_id(replica, log_id);
 	replica_close(replica);
 
 	replica = open_replica(*state, true);
 	assert_int_equal(replica_how_started(replica), REPLICA_EXISTING);
-	assert_string_equal(replica_log_id(replica), log_id);
+	replica_log_id(replica, log_id_after);
+	assert_string_equal(log_id_after, log_id);
 	struct reader_counts after = counts_of(replica);
 	assert_int_equal(after.revision, before.revision);
 	assert_string_equal(after.chain_hex, before.chain_hex);
@@ -177,7 +180,10 @@ static void test_a_damaged_file(void **state)
 static void test_two_handles_see_each_others_writes(void **state)
 {
 	struct replica *a = open_replica(*state, true), *b = open_replica(*state, false);
-	assert_string_equal(replica_log_id(a), replica_log_id(b));
+	char log_a[LOG_ID_TEXT_LEN + 1], log_b[LOG_ID_TEXT_LEN + 1];
+	replica_log_id(a, log_a);
+	replica_log_id(b, log_b);
+	assert_string_equal(log_a, log_b);
 	struct result first = propose(a, buy_of("buy/0/k", 1, 1));
 	assert_int_equal(count_of_item(b, 1), 6);
 	struct result again = propose(b, buy_of("buy/0/k", 1, 1));

@@ -257,7 +257,7 @@ static void open_once(const char *path, const char *catalogue, struct shared *sh
 		atomic_fetch_add(&shared->violations, 1);
 		_exit(1);
 	}
-	memcpy(shared->log_ids[number], replica_log_id(replica), 17);
+	replica_log_id(replica, shared->log_ids[number]);
 	atomic_fetch_add(&shared->created, replica_how_started(replica) == REPLICA_CREATED ? 1 : 0);
 	replica_close(replica);
 	_exit(0);

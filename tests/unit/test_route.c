@@ -17,6 +17,8 @@ static const struct route rows[] = {
 	{ .method = METHOD_GET, .pattern = "/private", .is_private = true },
 	{ .method = METHOD_GET, .pattern = "/buy", .without_head = true },
 	{ .method = METHOD_POST, .pattern = "/buy" },
+	{ .method = METHOD_GET, .pattern = "/members" },
+	{ .method = METHOD_PUT, .pattern = "/members/{name}" },
 };
 #define ROWS (sizeof rows / sizeof rows[0])
 
@@ -41,6 +43,9 @@ static void finds_rows(void **state)
 	assert_int_equal(find(METHOD_PUT, "/item/12", false), ROUTE_FOUND);
 	assert_ptr_equal(found, &rows[2]);
 	assert_true(slice_equal(id, SLICE_LITERAL("12")));
+	assert_int_equal(find(METHOD_PUT, "/members/node-7", false), ROUTE_FOUND);
+	assert_ptr_equal(found, &rows[9]);
+	assert_true(slice_equal(id, SLICE_LITERAL("node-7")));
 	assert_int_equal(find(METHOD_PUT, "/item/propagate/7", false), ROUTE_FOUND);
 	assert_ptr_equal(found, &rows[4]);
 }
@@ -48,7 +53,7 @@ static void finds_rows(void **state)
 static void knows_no_other_paths(void **state)
 {
 	(void)state;
-	static const char *const PATHS[] = { "", "/", "/items", "/item/", "/item/1/", "/item/1/2", "/item/propagate/", "/ITEM", "item", "/item/1/import" };
+	static const char *const PATHS[] = { "", "/", "/items", "/item/", "/item/1/", "/item/1/2", "/item/propagate/", "/ITEM", "/members/", "/members/a/b", "/members/{name}/", "item", "/item/1/import" };
 	for (size_t i = 0; i < sizeof PATHS / sizeof PATHS[0]; i++)
 		assert_int_equal(find(METHOD_GET, PATHS[i], false), ROUTE_NO_PATH);
 }

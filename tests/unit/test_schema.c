@@ -81,12 +81,12 @@ static void test_slots_and_ring_are_checked_at_the_limits(void **state)
 	struct bare_store *store = *state;
 	assert_int_equal(try_sql(store, "INSERT INTO slots VALUES (%d, 1)", SLOT_COUNT - 1), SQLITE_OK);
 	assert_int_equal(try_sql(store, "INSERT INTO slots VALUES (%d, 1)", SLOT_COUNT), SQLITE_CONSTRAINT);
-	assert_int_equal(try_sql(store, "INSERT INTO changes VALUES (%d, 1, NULL)", CHANGES_RING_ENTRIES - 1), SQLITE_OK);
-	assert_int_equal(try_sql(store, "INSERT INTO changes VALUES (%d, 1, NULL)", CHANGES_RING_ENTRIES), SQLITE_CONSTRAINT);
+	assert_int_equal(try_sql(store, "INSERT INTO changes VALUES (%d, 1, NULL, NULL, 0, 0)", CHANGES_RING_ENTRIES - 1), SQLITE_OK);
+	assert_int_equal(try_sql(store, "INSERT INTO changes VALUES (%d, 1, NULL, NULL, 0, 0)", CHANGES_RING_ENTRIES), SQLITE_CONSTRAINT);
 	assert_int_equal(try_sql(store, "UPDATE store SET floor = log_index + 1"), SQLITE_CONSTRAINT);
 	assert_int_equal(try_sql(store, "UPDATE store SET chain = zeroblob(%d)", CHAIN_BYTES - 1), SQLITE_CONSTRAINT);
 	assert_int_equal(try_sql(store, "UPDATE store SET log_id = 'short'"), SQLITE_CONSTRAINT);
-	assert_int_equal(try_sql(store, "INSERT INTO store SELECT 2, log_id, 0, chain, 0, 0, 0 FROM store"), SQLITE_CONSTRAINT);
+	assert_int_equal(try_sql(store, "INSERT INTO store SELECT 2, log_id, 0, chain, 0, 0, 0, 0, 0, 0 FROM store"), SQLITE_CONSTRAINT);
 	assert_int_equal(try_sql(store, "INSERT INTO items VALUES (1, 'x', 'x', 'text', 0, 0, 0, 0)"), SQLITE_CONSTRAINT);
 }
 
@@ -113,9 +113,9 @@ static void test_other_versions_and_programs_are_refused(void **state)
 {
 	struct bare_store *store = *state;
 	bool created;
-	sql_run(&store->database, "PRAGMA user_version = 2");
+	sql_run(&store->database, "PRAGMA user_version = 3");
 	assert_int_equal(ensure(store, &created), PYGMY_INCOMPATIBLE);
-	sql_run(&store->database, "PRAGMA user_version = 1; PRAGMA application_id = 1");
+	sql_run(&store->database, "PRAGMA user_version = 2; PRAGMA application_id = 1");
 	assert_int_equal(ensure(store, &created), PYGMY_INCOMPATIBLE);
 	sql_run(&store->database, "PRAGMA application_id = 0");
 	assert_int_equal(ensure(store, &created), PYGMY_INCOMPATIBLE);

@@ -16,7 +16,7 @@
 #define LINE_LEN 83               /* of the lines that these tests write */
 
 static struct temporary_folder folder;
-static struct transaction_log transactions;
+static struct line_log transactions;
 static char path[PATH_MAX];
 
 static int make_folder(void **state)
@@ -44,12 +44,12 @@ static void write_one(int64_t item)
 static void writes_lines(void **state)
 {
 	(void)state;
-	transaction_log_open(&transactions, path, TRANSACTION_LOG_MAX_BYTES);
+	line_log_open(&transactions, "transaction log", path, LINE_LOG_MAX_BYTES);
 	write_one(196);
 	struct transaction refusal = { .time_ms = 0, .key = SLICE_LITERAL("a.b_c:d-e"), .item_id = 7, .quantity = 2, .error = PYGMY_SOLD_OUT,
 		.repeated = true };
 	transaction_log_write(&transactions, &refusal);
-	transaction_log_close(&transactions);
+	line_log_close(&transactions);
 	char *text = temporary_folder_read(path);
 	assert_string_equal(text, "2026-01-31T12:00:00.123Z key=k item=196 quantity=1 result=ok order=100196 repeated=no trace=-\n"
 		"1970-01-01T00:00:00.000Z key=a.b_c:d-e item=7 quantity=2 result=sold_out order=- repeated=yes trace=-\n");
@@ -84,16 +84,16 @@ static void keeps_lines_whole_and_loses_none(void **state)
 	(void)state;
 	pthread_t threads[THREADS];
 	/* Four files hold all lines, a fifth is being written: nothing is dropped yet. */
-	transaction_log_open(&transactions, path, (THREADS * LINES * LINE_LEN) / 4);
+	line_log_open(&transactions, "transaction log", path, (THREADS * LINES * LINE_LEN) / 4);
 	for (int i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, write_many, NULL), 0);
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	assert_int_equal(atomic_load(&transactions.lines), THREADS * LINES);
 	assert_int_equal(atomic_load(&transactions.lost), 0);
-	transaction_log_close(&transactions);
+	line_log_close(&transactions);
 	int count = count_lines(path), files = 1;
-	for (; files < TRANSACTION_LOG_FILES; files++) {
+	for (; files < LINE_LOG_FILES; files++) {
 		char name[PATH_MAX + 16];
 		snprintf(name, sizeof name, "%s.%d", path, files);
 		if (access(name, F_OK) != 0)
@@ -107,14 +107,14 @@ static void keeps_lines_whole_and_loses_none(void **state)
 static void keeps_so_many_files(void **state)
 {
 	(void)state;
-	transaction_log_open(&transactions, path, 100);
+	line_log_open(&transactions, "transaction log", path, 100);
 	for (int i = 0; i < 40; i++)
 		write_one(i);
-	transaction_log_close(&transactions);
+	line_log_close(&transactions);
 	char name[PATH_MAX + 16];
-	snprintf(name, sizeof name, "%s.%d", path, TRANSACTION_LOG_FILES - 1);
+	snprintf(name, sizeof name, "%s.%d", path, LINE_LOG_FILES - 1);
 	assert_int_equal(access(name, F_OK), 0);
-	snprintf(name, sizeof name, "%s.%d", path, TRANSACTION_LOG_FILES);
+	snprintf(name, sizeof name, "%s.%d", path, LINE_LOG_FILES);
 	assert_int_not_equal(access(name, F_OK), 0);
 }
 
@@ -122,9 +122,9 @@ static void starts_on_a_fresh_line_after_a_torn_one(void **state)
 {
 	(void)state;
 	temporary_folder_write(&folder, "t.log", "2026-01-31T12:00:00.1", 0600, path);
-	transaction_log_open(&transactions, path, TRANSACTION_LOG_MAX_BYTES);
+	line_log_open(&transactions, "transaction log", path, LINE_LOG_MAX_BYTES);
 	write_one(1);
-	transaction_log_close(&transactions);
+	line_log_close(&transactions);
 	char *text = temporary_folder_read(path);
 	assert_string_equal(text, "2026-01-31T12:00:00.1\n2026-01-31T12:00:00.123Z key=k item=1 quantity=1 result=ok order=100001 repeated=no trace=-\n");
 	free(text);
@@ -133,12 +133,12 @@ static void starts_on_a_fresh_line_after_a_torn_one(void **state)
 static void counts_what_it_can_not_write(void **state)
 {
 	(void)state;
-	transaction_log_open(&transactions, "/dev/full", TRANSACTION_LOG_MAX_BYTES);
+	line_log_open(&transactions, "transaction log", "/dev/full", LINE_LOG_MAX_BYTES);
 	write_one(1);
 	write_one(2);
 	assert_int_equal(atomic_load(&transactions.lost), 2);
 	assert_int_not_equal(atomic_load(&transactions.last_errno), 0);
-	transaction_log_close(&transactions);
+	line_log_close(&transactions);
 }
 
 static void opens_again_when_it_can(void **state)
@@ -147,14 +147,14 @@ static void opens_again_when_it_can(void **state)
 	char sub[PATH_MAX], file[PATH_MAX + 16];
 	snprintf(sub, sizeof sub, "%s/later", folder.path);
 	snprintf(file, sizeof file, "%s/t.log", sub);
-	transaction_log_open(&transactions, file, TRANSACTION_LOG_MAX_BYTES);
+	line_log_open(&transactions, "transaction log", file, LINE_LOG_MAX_BYTES);
 	write_one(1);
 	assert_int_equal(atomic_load(&transactions.lost), 1);
 	assert_int_equal(mkdir(sub, 0700), 0);
 	write_one(2);
 	assert_int_equal(atomic_load(&transactions.lost), 1);
 	assert_int_equal(atomic_load(&transactions.last_errno), 0);
-	transaction_log_close(&transactions);
+	line_log_close(&transactions);
 	assert_int_equal(count_lines(file), 1);
 }
 

@@ -41,7 +41,7 @@ static inline void worker_fixture_open(struct worker_fixture *fixture, const str
 	fixture->worker.auth.has_admin = fixture->worker.auth.has_peer = true;
 	memcpy(fixture->worker.auth.admin, ADMIN, TOKEN_HEX_LEN);
 	memcpy(fixture->worker.auth.peer, PEER, TOKEN_HEX_LEN);
-	transaction_log_open(&fixture->worker.transactions, log, TRANSACTION_LOG_MAX_BYTES);
+	line_log_open(&fixture->worker.transactions, "transaction log", log, LINE_LOG_MAX_BYTES);
 	struct replica_config config = { .db_path = db, .catalogue_path = catalogue, .frontends = "", .lease_ms = 500, .reader_max = 8 };
 	if (replica_open(&config, &replica) != PYGMY_OK)
 		abort();
@@ -52,8 +52,9 @@ static inline void worker_fixture_open(struct worker_fixture *fixture, const str
 static inline void worker_fixture_close(struct worker_fixture *fixture)
 {
 	exchange_close(&fixture->exchange);
+	roster_close(&fixture->worker.roster);
 	replica_close(atomic_load(&fixture->worker.replica));
-	transaction_log_close(&fixture->worker.transactions);
+	line_log_close(&fixture->worker.transactions);
 	temporary_folder_remove(&fixture->folder);
 }
 

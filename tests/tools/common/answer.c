@@ -10,6 +10,8 @@
 
 #define HEADER_LINE_MAX 1024
 
+struct tool_tls tool_tls;
+
 static size_t take_body(char *bytes, size_t size, size_t count, void *context)
 {
 	struct answer *answer = context;
@@ -52,6 +54,7 @@ static size_t take_header(char *bytes, size_t size, size_t count, void *context)
 	keep_header(bytes, size * count, "Cache-Status:", answer->cache_status);
 	keep_header(bytes, size * count, "ETag:", answer->etag);
 	keep_header(bytes, size * count, "X-Pygmy-Revision:", answer->revision);
+	keep_header(bytes, size * count, "X-Pygmy-Stale-Ms:", answer->stale_ms);
 	return size * count;
 }
 
@@ -73,6 +76,7 @@ void answer_clear(struct answer *answer)
 	answer->cache_status[0] = '\0';
 	answer->etag[0] = '\0';
 	answer->revision[0] = '\0';
+	answer->stale_ms[0] = '\0';
 }
 
 void answer_finish(struct answer *answer, CURL *handle, CURLcode result)
@@ -130,6 +134,12 @@ CURL *tool_handle(struct answer *answer, long timeout_ms)
 	curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(handle, CURLOPT_PROXY, "");
 	curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, timeout_ms);
+	if (tool_tls.ca != NULL)
+		curl_easy_setopt(handle, CURLOPT_CAINFO, tool_tls.ca);
+	if (tool_tls.cert != NULL)
+		curl_easy_setopt(handle, CURLOPT_SSLCERT, tool_tls.cert);
+	if (tool_tls.key != NULL)
+		curl_easy_setopt(handle, CURLOPT_SSLKEY, tool_tls.key);
 	answer_attach(answer, handle);
 	return handle;
 }

@@ -87,3 +87,8 @@ uint64_t tool_seed(int64_t given)
 	struct tool_chance chance = { (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec };
 	return tool_random(&chance) % UINT64_C(1000000000000) + 1;
 }
+
+void tool_count(json_t *counters, const char *name)
+{
+	json_object_set_new(counters, name, json_integer(json_integer_value(json_object_get(counters, name)) + 1));
+}

@@ -7,11 +7,12 @@
 #define PYGMY_TESTS_TOOL_H
 
 #include <curl/curl.h>
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define ANSWER_BODY_MAX (1024 * 1024)
+#define ANSWER_BODY_MAX (8 * 1024 * 1024)
 #define ANSWER_HEADER_MAX 128
 
 _Noreturn void tool_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -43,6 +44,9 @@ int64_t tool_random_below(struct tool_chance *chance, int64_t bound);
 /* The seed that was given, or (0) one from the clock. */
 uint64_t tool_seed(int64_t given);
 
+/* Counts one more of that name in a JSON object. */
+void tool_count(json_t *counters, const char *name);
+
 /* One answer, filled by libcurl; used again for the next one. */
 struct answer {
 	CURLcode result;
@@ -52,6 +56,7 @@ struct answer {
 	char cache_status[ANSWER_HEADER_MAX];
 	char etag[ANSWER_HEADER_MAX];
 	char revision[ANSWER_HEADER_MAX];        /* X-Pygmy-Revision */
+	char stale_ms[ANSWER_HEADER_MAX];        /* X-Pygmy-Stale-Ms */
 };
 
 void answer_attach(struct answer *answer, CURL *handle);
@@ -65,6 +70,16 @@ bool answer_is_failure(const struct answer *answer);
 void answer_outcome(const struct answer *answer, char *text, size_t size);
 /* The order's id of a purchase, 0 without one. */
 int64_t answer_order_id(const struct answer *answer);
+
+/* For https addresses, by --ca, --cert and --key; NULL: not given. Set before the first handle. */
+extern struct tool_tls {
+	const char *ca, *cert, *key;
+} tool_tls;
+/* Their options, for the list that tool_read_options takes. */
+#define TOOL_TLS_OPTIONS \
+	{ .name = "ca", .texts = &tool_tls.ca, .text_count = &(int){ 0 }, .text_max = 1 }, \
+	{ .name = "cert", .texts = &tool_tls.cert, .text_count = &(int){ 0 }, .text_max = 1 }, \
+	{ .name = "key", .texts = &tool_tls.key, .text_count = &(int){ 0 }, .text_max = 1 }
 
 /* A handle with what all requests have in common: no proxy, no signals, a limit of time, answers into answer. */
 CURL *tool_handle(struct answer *answer, long timeout_ms);
