@@ -76,6 +76,30 @@ start_stalling_server() {
     assert_equal "$(awk -F, 'NR > 1 {sum += $2 * 0.25} END {print sum}' "$store_dir/series")" "$(report .answers)"
 }
 
+@test "generator: https, believed only with its authority; a prefix of the path; several frontends" {
+    local dir=$store_dir/tls port=$((PYGMY_PORT_METRICS - 9000))
+    mkdir "$dir"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=shop -addext subjectAltName=IP:127.0.0.1 \
+        -keyout "$dir/key" -out "$dir/cert" 2>"$dir/openssl"
+    cat >"$dir/conf" <<CONF
+daemon off; user root; pid $dir/pid; error_log $dir/log; events {}
+http {
+    access_log off; client_body_temp_path $dir/1; proxy_temp_path $dir/2; fastcgi_temp_path $dir/3; uwsgi_temp_path $dir/4; scgi_temp_path $dir/5;
+    server {
+        listen 127.0.0.1:$port ssl; ssl_certificate $dir/cert; ssl_certificate_key $dir/key;
+        location /shop/ { proxy_pass $frontend/; }
+    }
+}
+CONF
+    PATH=$PATH:/usr/sbin nginx -p "$dir" -e "$dir/log" -c "$dir/conf" 3>&- &
+    server_pid=$!
+    wait_until 5 curl -sf --cacert "$dir/cert" -o "$dir/answer" "https://127.0.0.1:$port/shop/healthz"
+    pygmy_load --url "https://127.0.0.1:$port/shop/" --url "$frontend" --ca-file "$dir/cert" --seconds 1 --connections 4 --rate 200 >"$store_dir/report"
+    assert_equal "$(report '[.requests, .failures, .operations.lookup.ends.done]')" '[200,0,200]'
+    run pygmy_load --url "https://127.0.0.1:$port/shop" --seconds 1
+    assert_equal "$status" 3
+}
+
 @test "generator: Ctrl-C prints what was measured; no server, a wrong word: codes and messages" {
     "$tree/.build/release/bin/pygmy-load" --url "$frontend" --seconds 60 --rate 50 --progress >"$store_dir/report" 2>"$store_dir/progress" 3>&- &
     test_pid=$!
