@@ -54,7 +54,7 @@ CLIENT_SRC := $(wildcard client/pygmy/*.c)
 LOAD_SRC := $(wildcard client/load/*.c)
 NGINX_SRC := $(wildcard nginx/*.c)
 # nginx's module, which is also the library that its Lua calls; and what it shares with the workers.
-NGINX_MODULE_SRC := nginx/module/ngx_http_pygmy_module.c
+NGINX_MODULE_SRC := $(wildcard nginx/module/*.c)
 NGINX_DB_SRC := db/slot.c db/changes.c db/query_string.c
 NGINX_HEADERS := .build/nginx
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
@@ -76,7 +76,7 @@ FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 # Everything below is relative to the clone, whose path may hold spaces. Recipes with a + build in parallel by themselves.
 JOBS = -j$(shell nproc)
 
-.PHONY: run stop restart status logs restore reset bench bench-cluster faulttest test unit system sanitized fuzz simulation lint test-fresh clean deps
+.PHONY: run stop restart status logs restore reset bench bench-cluster loadtest faulttest test unit system sanitized fuzz simulation lint test-fresh clean deps
 run: ## install what is missing, build, start the store and show it working
 	@client/deps.sh run
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
@@ -156,6 +156,11 @@ bench-cluster: ## measure a cluster of three nodes, beside PostgreSQL with two s
 	@client/deps.sh bench-cluster
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all tools
 	@tests/bench/cluster_bench.sh
+
+loadtest: ## load a throwaway store, show how it holds up (ARGS='--help' tells the options; ARGS='--report' answers three questions)
+	@client/deps.sh bench
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
+	@client/loadtest.sh $(if $(findstring --url,$(ARGS)),,--own) $(ARGS)
 
 deps: ## install the packages that run and test need
 	@client/deps.sh run test

@@ -7,7 +7,7 @@
 # caller is root, or sudo makes it so.
 #
 # It promises the machine:
-#   * No service runs or starts at boot because of it. Debian's packages would start nginx on port 80, etcd and PostgreSQL.
+#   * No service runs or starts at boot because of it. Debian's packages would start nginx on port 80, etcd, PostgreSQL and Prometheus.
 #   * A service that runs already goes on undisturbed: packages named here that are installed are not upgraded,
 #     and the restarts and reloads that maintainer scripts ask for are denied while it installs.
 #   * An existing /usr/sbin/policy-rc.d is neither changed nor moved, not even for a moment. Where it permits
@@ -23,12 +23,12 @@ readonly run_packages=(
 )
 readonly cluster_packages=(etcd-server jq openssl)
 readonly fuzz_packages=(clang libclang-rt-dev)
-readonly test_packages=(libcmocka-dev bats jq sqlite3 shellcheck file openssl)
+readonly test_packages=(libcmocka-dev bats jq sqlite3 shellcheck file openssl wrk gnuplot-nox prometheus)
 readonly bench_packages=(wrk gnuplot-nox jq sqlite3)
 readonly bench_cluster_packages=(postgresql-15 wrk jq sqlite3)
 
 # What these packages would start or enable, and the package that brings it.
-readonly -A services=([nginx]=nginx-common [etcd]=etcd-server [postgresql]=postgresql-common)
+readonly -A services=([nginx]=nginx-common [etcd]=etcd-server [postgresql]=postgresql-common [prometheus]=prometheus)
 
 clone=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 readonly clone

@@ -2,7 +2,9 @@
 # Loads a Pygmy store as its users would, and tells how it holds up: response times, throughput and failures, per operation and tier.
 #
 #   client/loadtest.sh [options] [search|lookup|buy|mix]...      (default: all four)
-#   client/loadtest.sh --report [options]                        answers three questions with figures, in client/loadtest/REPORT.md
+#   client/loadtest.sh --report [--url URL ...] [--report-file FILE]
+#       answers three questions with figures of its own runs, in client/loadtest/REPORT.md: what caching brings, what its consistency
+#       costs, what a crash looks like from outside (--fault COMMAND: another one than two killed workers). Without --url: --own
 #
 # Which store:
 #   --own                a store of its own, on ports of its own, deleted at the end (what `make loadtest` does)
@@ -39,6 +41,7 @@
 # shellcheck source-path=SCRIPTDIR disable=SC2034,SC2154
 set -euo pipefail
 
+fault_name=fault
 readonly exit_failed=1 exit_usage=2 exit_unreachable=3 exit_local=5 exit_interrupted=130
 
 clone=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -117,7 +120,10 @@ main() {
     trap clean_up EXIT
     trap 'interrupted=yes; drive_stop' INT TERM
     mkdir -p -- "$out"
+    if [[ -n $report && ${#urls[@]} -eq 0 ]]; then own=yes; fi
     store_find
+    # For every curl from here on.
+    if [[ -n $ca_file ]]; then export CURL_CA_BUNDLE=$ca_file; fi
     store_learn
     if [[ -n $report ]]; then
         report_make

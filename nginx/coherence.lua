@@ -27,6 +27,9 @@ int coherence_table_answer(struct coherence_table *, const struct coherence_ques
 bool coherence_table_claim_join(struct coherence_table *, int64_t);
 void coherence_table_joined(struct coherence_table *, int64_t, uint64_t);
 void pygmy_module_attach(struct coherence_table *, int64_t, const char *);
+struct frontend_counters *frontend_counters_create(void);
+void pygmy_module_count(struct frontend_counters *);
+size_t pygmy_module_metrics(char *);
 void coherence_table_status(const struct coherence_table *, int64_t, int64_t, struct coherence_status *);
 int chmod(const char *, unsigned int);
 ]]
@@ -42,6 +45,7 @@ local ASK_DEADLINE_MS = 900
 local JOIN_DEADLINE_MS = 2500
 local TICK_S = 0.1
 local TEXT_MAX_BYTES = 1024 * 1024
+local METRICS_MAX_BYTES = 65536       -- FRONTEND_METRICS_MAX_BYTES
 
 local _M = {}
 local lib, table_, lease_ms, run_dir
@@ -49,19 +53,19 @@ local name, push_url                  -- of a frontend in a cluster; "" where no
 local question = ffi.new("struct coherence_question")
 local status = ffi.new("struct coherence_status")
 
--- In the master, at start and at each reload. The dictionary lives as long as the table does: with the master. It says where
--- the table is, since the Lua state is a new one after a reload.
-local function find_table()
+-- In the master, at start and at each reload: what create() made once. The dictionary lives as long as that does: with the master.
+-- It says where it is, since the Lua state is a new one after a reload.
+local function find(name, type_name, create)
 	local memory = ngx.shared.coherence
-	local address = memory:get("table")
+	local address = memory:get(name)
 	if address then
-		return ffi.cast("struct coherence_table *", ffi.cast("uintptr_t", address))
+		return ffi.cast(type_name, ffi.cast("uintptr_t", address))
 	end
-	local made = lib.coherence_table_create()
+	local made = create()
 	if made == nil then
-		error("no memory for the coherence table")
+		error("no memory for the " .. name)
 	end
-	assert(memory:set("table", tonumber(ffi.cast("uintptr_t", made))))
+	assert(memory:set(name, tonumber(ffi.cast("uintptr_t", made))))
 	return made
 end
 
@@ -69,8 +73,9 @@ function _M.init(options)
 	lib = ffi.load(options.library)
 	lease_ms, run_dir = options.lease_ms, options.run_dir
 	name, push_url = options.name, options.push_url
-	table_ = find_table()
+	table_ = find("table", "struct coherence_table *", lib.coherence_table_create)
 	lib.pygmy_module_attach(table_, lease_ms, run_dir .. "/cache")
+	lib.pygmy_module_count(find("counters", "struct frontend_counters *", lib.frontend_counters_create))
 end
 
 -- ---- the lease -------------------------------------------------------------------------------
@@ -245,6 +250,18 @@ function _M.status()
 	}
 	ngx.header.content_length = #text
 	ngx.print(text)
+end
+
+-- GET /metrics
+function _M.metrics()
+	local text = ffi.new("char[?]", METRICS_MAX_BYTES)
+	local len = lib.pygmy_module_metrics(text)
+	if len == 0 then
+		return ngx.exit(500)
+	end
+	ngx.header.content_type = "text/plain; version=0.0.4; charset=utf-8"
+	ngx.header.content_length = tonumber(len)
+	ngx.print(ffi_string(text, len))
 end
 
 return _M

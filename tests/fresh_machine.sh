@@ -66,8 +66,8 @@ fresh_root() {
 
 # The words that choose other ports where the store's are taken on this machine.
 ports() {
-    local names=(FRONTEND CATALOG_A CATALOG_B ORDER_A ORDER_B) i
-    if [[ -z $(ss -Hltn '( sport >= 8010 and sport <= 8014 )') ]]; then return; fi
+    local names=(FRONTEND CATALOG_A CATALOG_B ORDER_A ORDER_B METRICS) i
+    if [[ -z $(ss -Hltn '( ( sport >= 8010 and sport <= 8014 ) or sport = 8018 )') ]]; then return; fi
     for i in "${!names[@]}"; do printf 'export PYGMY_PORT_%s=%d; ' "${names[i]}" $((18010 + i)); done
 }
 

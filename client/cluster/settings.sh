@@ -11,7 +11,7 @@
 # What a machine of the cluster is told, in the order in which it is written down.
 settings_names=(
     PYGMY_ROLE PYGMY_NODE PYGMY_STATE_DIR PYGMY_RUN_DIR PYGMY_LOG_DIR PYGMY_SECRETS_DIR PYGMY_DB PYGMY_CATALOGUE
-    PYGMY_LISTEN PYGMY_PORT_FRONTEND PYGMY_PORT_PUSH PYGMY_PORT_CATALOG_A PYGMY_PORT_ORDER_A
+    PYGMY_LISTEN PYGMY_PORT_FRONTEND PYGMY_PORT_PUSH PYGMY_PORT_CATALOG_A PYGMY_PORT_ORDER_A PYGMY_PORT_METRICS
     PYGMY_FRONTEND_NAME PYGMY_PUSH_URL PYGMY_ETCD PYGMY_URL PYGMY_CATALOG_URL PYGMY_ORDER_URL
     PYGMY_PEER_CA PYGMY_PEER_CERT PYGMY_PEER_KEY PYGMY_STALE_READS PYGMY_LEASE_MS PYGMY_THREADS PYGMY_LOG_LEVEL
 )
@@ -47,7 +47,7 @@ cluster_load() {
     : "${PYGMY_CLUSTER_FRONTENDS:=1}"
     cluster_listen=$PYGMY_LISTEN
     : "${PYGMY_SECRETS_DIR:=$cluster_state/secrets}" "${PYGMY_CATALOGUE:=$app/catalogue.json}"
-    : "${PYGMY_STALE_READS:=on}" "${PYGMY_LEASE_MS:=2000}" "${PYGMY_THREADS:=32}" "${PYGMY_LOG_LEVEL:=info}"
+    : "${PYGMY_STALE_READS:=on}" "${PYGMY_LEASE_MS:=2000}" "${PYGMY_THREADS:=32}" "${PYGMY_LOG_LEVEL:=info}" "${PYGMY_PORT_METRICS:=8018}"
     cluster_derive
     cluster_check "${1:-}"
 }
@@ -85,6 +85,7 @@ cluster_derive() {
         '[::]') cluster_reach='[::1]' ;;
     esac
     reach=$cluster_reach cluster_catalog_urls='' cluster_order_urls='' cluster_port_frontend=$PYGMY_PORT_FRONTEND cluster_port_push=$PYGMY_PORT_PUSH
+    cluster_port_metrics=$PYGMY_PORT_METRICS
     cluster_frontends=$(seq -s ' ' -f 'frontend-%g' "$PYGMY_CLUSTER_FRONTENDS")
     cluster_frontends=${cluster_frontends/frontend-1/frontend}
     for node in $PYGMY_CLUSTER_NODES; do
@@ -110,7 +111,9 @@ cluster_check() {
     done
     [[ $PYGMY_CLUSTER_FRONTENDS =~ ^[1-9]$ && $PYGMY_CLUSTER_FRONTENDS -le $cluster_frontends_max ]] ||
         fail "$exit_usage" "a cluster on one machine has 1 to $cluster_frontends_max frontends: $PYGMY_CLUSTER_FRONTENDS"
-    cluster_check_distinct PYGMY_PORT_FRONTEND PYGMY_PORT_PUSH
+    [[ $PYGMY_PORT_METRICS == off || ($PYGMY_PORT_METRICS =~ ^[1-9][0-9]{0,4}$ && $PYGMY_PORT_METRICS -le 65535) ]] ||
+        fail "$exit_usage" "PYGMY_PORT_METRICS must be a port from 1 to 65535, or off: $PYGMY_PORT_METRICS"
+    cluster_check_distinct PYGMY_PORT_FRONTEND PYGMY_PORT_PUSH PYGMY_PORT_METRICS
     [[ $PYGMY_CLUSTER_FRONTENDS -eq 1 || $(((PYGMY_PORT_PUSH - PYGMY_PORT_FRONTEND) % 10)) -ne 0 ]] ||
         fail "$exit_usage" "PYGMY_PORT_FRONTEND and PYGMY_PORT_PUSH: each further frontend has ports 10 higher, so they may not differ by tens"
     cluster_check_distinct PYGMY_PORT_CATALOG_A PYGMY_PORT_ORDER_A PYGMY_PORT_ETCD PYGMY_PORT_ETCD_PEER
@@ -143,6 +146,7 @@ cluster_frontend_ports() {
     local number=${1#frontend}
     number=${number#-}
     PYGMY_PORT_FRONTEND=$((cluster_port_frontend + 10 * (${number:-1} - 1))) PYGMY_PORT_PUSH=$((cluster_port_push + 10 * (${number:-1} - 1)))
+    if [[ $cluster_port_metrics != off ]]; then PYGMY_PORT_METRICS=$((cluster_port_metrics + 10 * (${number:-1} - 1))); fi
     PYGMY_FRONTEND_NAME=F${number:-1}
 }
 
@@ -237,7 +241,10 @@ settings_listeners() {
             etcd-*) printf '%s\n' "$name $PYGMY_PORT_ETCD /health" "$name $PYGMY_PORT_ETCD_PEER -" ;;
             catalog-*) printf '%s\n' "$name $PYGMY_PORT_CATALOG_A /readyz" ;;
             order-*) printf '%s\n' "$name $PYGMY_PORT_ORDER_A /readyz" ;;
-            frontend*) printf '%s\n' "$name $PYGMY_PORT_FRONTEND /healthz" "$name $PYGMY_PORT_PUSH -" ;;
+            frontend*)
+                printf '%s\n' "$name $PYGMY_PORT_FRONTEND /healthz" "$name $PYGMY_PORT_PUSH -"
+                if [[ $PYGMY_PORT_METRICS != off ]]; then printf '%s\n' "$name $PYGMY_PORT_METRICS -"; fi
+                ;;
         esac
     done
 }

@@ -48,6 +48,6 @@ books_check() {
     fi
     books_text=$(awk -v unknown="$unknown" -v own="${own_folder:+yes}" -f "$parts/books.awk" "$out/stock.before" "$out/stock.after" "$out/orders" "$out/acks") &&
         books_verdict=balanced || books_verdict=wrong
-    say "$books_text"
+    if [[ $books_verdict == wrong ]]; then printf '%s\n' "$books_text" >&2; else say "$books_text"; fi
     [[ $books_verdict == balanced ]]
 }

@@ -83,8 +83,8 @@ drive_fault() {
         sleep "$1" & sleeper=$!
         trap "kill $sleeper 2>/dev/null; exit 143" TERM
         wait $sleeper
-        printf "%s %s\n" "$(date +%s.%N)" "$4" >>"$3"
-        eval "$2"' fault "$fault_at" "$fault" "$folder/marks" "${fault_name:-fault}" >"$folder/fault.log" 2>&1 </dev/null &
+        if [[ -n $4 ]]; then printf "%s %s\n" "$(date +%s.%N)" "$4" >>"$3"; fi
+        eval "$2"' fault "$fault_at" "$fault" "$folder/marks" "${fault_name-fault}" >"$folder/fault.log" 2>&1 </dev/null &
     fault_pid=$!
 }
 

@@ -106,14 +106,16 @@ plots_marks() {
 }
 
 plots_time() {
-    local folder=$1 name=${1##*/} at text labels='' arrows=''
+    local folder=$1 title=$2 name=${1##*/} at text labels='' arrows='' number=0
     if [[ ! -s $folder/series.csv ]]; then return; fi
     while read -r at text; do
         arrows+="set arrow from $at, graph 0 to $at, graph 1 nohead linewidth 1.5 dashtype 2 linecolor rgb '#aa3377'"$'\n'
-        labels+="set label '$text' at $at, graph 0.97 left offset 0.5,0 textcolor rgb '#aa3377'"$'\n'
+        # One below the other, so that those of the same moment can be read.
+        labels+="set label '$text' at $at, graph $(awk -v n="$number" 'BEGIN {print 0.95 - n % 8 * 0.08}') left offset 0.5,0 front textcolor rgb '#aa3377'"$'\n'
+        number=$((number + 1))
     done < <(plots_marks "$folder")
     plots_draw_one "time-$name" 1000,760 <<PLOT
-set multiplot layout 2,1 title '$name'
+set multiplot layout 2,1 title '$title'
 set xlabel 'seconds'
 set xrange [0:*]
 set ylabel 'per second'
@@ -130,7 +132,7 @@ PLOT
 }
 
 plots_draw() {
-    local operation folder
+    local operation folder cache loop clients rate
     if [[ ! -s $out/runs.list ]]; then return; fi
     say "Drawing"
     tables_make
@@ -138,6 +140,8 @@ plots_draw() {
         plots_latency "$operation"
         plots_clients "$operation"
     done
-    while read -r folder _; do plots_time "$folder"; done <"$out/runs.list"
+    while read -r folder operation cache loop clients rate; do
+        plots_time "$folder" "$operation: $(plots_title "$cache" "$loop" "$clients" "$rate" "$operation")"
+    done <"$out/runs.list"
     rm -f -- "$out/plots.gnuplot"
 }

@@ -57,10 +57,13 @@ store_find() {
     if [[ $own == yes ]]; then store_start_own; fi
     # Who names a frontend names another store than this clone's: its other addresses are not guessed.
     if [[ ${#urls[@]} -gt 0 ]]; then return; fi
+    # (A cluster's settings have whole URLs.)
+    : "${ca_file:=$(store_setting PYGMY_PEER_CA)}" "${catalog_urls:=$(store_setting PYGMY_CATALOG_URL)}" "${order_urls:=$(store_setting PYGMY_ORDER_URL)}"
     listen=$(store_setting PYGMY_LISTEN)
     case ${listen:=127.0.0.1} in 0.0.0.0 | '*') listen=127.0.0.1 ;; '[::]') listen='[::1]' ;; esac
     port=$(store_setting PYGMY_PORT_FRONTEND)
-    urls=("http://$listen:${port:-8010}")
+    urls=("$(store_setting PYGMY_URL)")
+    if [[ -z ${urls[0]} ]]; then urls=("http://$listen:${port:-8010}"); fi
     for name in CATALOG ORDER; do
         found=
         for port in "$(store_setting "PYGMY_PORT_${name}_A")" "$(store_setting "PYGMY_PORT_${name}_B")"; do
@@ -88,7 +91,7 @@ store_items() {
 # Writes what can be asked for to $out/items and $out/topics.
 store_learn() {
     local id rest
-    curl -fsS --max-time 10 ${ca_file:+--cacert "$ca_file"} -o /dev/null -- "${urls[0]}/healthz" 2>"$out/reach.err" ||
+    curl -fsS --max-time 10 -o /dev/null -- "${urls[0]}/healthz" 2>"$out/reach.err" ||
         fail "$exit_unreachable" "there is no store at ${urls[0]}: $(<"$out/reach.err") ('make run' starts one, --own brings one)"
     store_items >"$out/stock"
     cut -d ' ' -f 1 "$out/stock" >"$out/items"

@@ -16,7 +16,7 @@ tiers_read() {
     local tier url number=0
     while read -r tier url; do
         number=$((number + 1))
-        curl -fsS --max-time 2 ${ca_file:+--cacert "$ca_file"} -o "$1/$2.$tier.$number" -- "$url/metrics" 2>>"$1/tiers.log" </dev/null ||
+        curl -fsS --max-time 2 -o "$1/$2.$tier.$number" -- "$url/metrics" 2>>"$1/tiers.log" </dev/null ||
             rm -f -- "$1/$2.$tier.$number"
     done < <(tiers_list)
 }
@@ -24,14 +24,15 @@ tiers_read() {
 # tiers.csv: tier,operation,requests,failures,mean_us,p50_us,p99_us,upstream_mean_us. And pushes.csv, of the workers: what the
 # coherence of the cache costs a write: pushes,mean_us,p50_us,p99_us.
 tiers_write() {
-    local file pairs=()
+    local file before pairs=()
     for file in "$1"/after.*; do
-        if [[ -e $file && -e ${file/after/before} ]]; then pairs+=("${file/after/before}" "$file"); fi
+        before=$1/before.${file##*/after.}
+        if [[ -e $file && -e $before ]]; then pairs+=("$before" "$file"); fi
     done
     if [[ ${#pairs[@]} -gt 0 ]]; then
         awk -v pushes_file="$1/pushes.csv" -f "$parts/tiers.awk" "${pairs[@]}" >"$1/tiers.csv"
     else
-        : >"$1/tiers.csv"
+        : >"$1/tiers.csv" >"$1/pushes.csv"
     fi
     rm -f -- "$1"/before.* "$1"/after.*
 }

@@ -71,7 +71,7 @@ report_taken_ports() {
 
 report_port_advice() {
     say "store: stop that program, or choose other ports, for example: PYGMY_PORT_FRONTEND=9010 make run"
-    say "       (PYGMY_PORT_FRONTEND, PYGMY_PORT_CATALOG_A, PYGMY_PORT_CATALOG_B, PYGMY_PORT_ORDER_A, PYGMY_PORT_ORDER_B)"
+    say "       (PYGMY_PORT_FRONTEND, PYGMY_PORT_CATALOG_A, PYGMY_PORT_CATALOG_B, PYGMY_PORT_ORDER_A, PYGMY_PORT_ORDER_B, PYGMY_PORT_METRICS)"
 }
 
 # Prints how often the worker $1 was started again since its supervisor started. (The supervisor of nginx is nginx.)
@@ -141,6 +141,7 @@ report_table() {
     say "  frontend   http://$reach:$PYGMY_PORT_FRONTEND/"
     say "  catalog    http://$reach:$PYGMY_PORT_CATALOG_A/ (A)  http://$reach:$PYGMY_PORT_CATALOG_B/ (B)"
     say "  order      http://$reach:$PYGMY_PORT_ORDER_A/ (A)  http://$reach:$PYGMY_PORT_ORDER_B/ (B)"
+    if [[ $PYGMY_PORT_METRICS != off ]]; then say "  metrics    http://$reach:$PYGMY_PORT_METRICS/metrics (frontend; the workers' are on their own ports)"; fi
     say "  data       $PYGMY_STATE_DIR"
     say "  secrets    $PYGMY_SECRETS_DIR"
     say "  logs       $PYGMY_LOG_DIR"

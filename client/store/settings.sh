@@ -8,7 +8,7 @@
 # Everything that a store is told, in the order in which it is written to its settings file.
 settings_names=(
     PYGMY_STATE_DIR PYGMY_RUN_DIR PYGMY_LOG_DIR PYGMY_SECRETS_DIR PYGMY_DB PYGMY_CATALOGUE
-    PYGMY_LISTEN PYGMY_PORT_FRONTEND PYGMY_PORT_CATALOG_A PYGMY_PORT_CATALOG_B PYGMY_PORT_ORDER_A PYGMY_PORT_ORDER_B
+    PYGMY_LISTEN PYGMY_PORT_FRONTEND PYGMY_PORT_CATALOG_A PYGMY_PORT_CATALOG_B PYGMY_PORT_ORDER_A PYGMY_PORT_ORDER_B PYGMY_PORT_METRICS
     PYGMY_FRONTENDS PYGMY_LEASE_MS PYGMY_THREADS PYGMY_LOG_LEVEL
 )
 
@@ -102,7 +102,7 @@ settings_derive() {
     : "${PYGMY_DB:=$PYGMY_STATE_DIR/store.db}" "${PYGMY_CATALOGUE:=$app/catalogue.json}"
     : "${PYGMY_LISTEN:=127.0.0.1}" "${PYGMY_FRONTENDS:=unix:$PYGMY_RUN_DIR/frontend.sock}"
     : "${PYGMY_PORT_FRONTEND:=8010}" "${PYGMY_PORT_CATALOG_A:=8011}" "${PYGMY_PORT_CATALOG_B:=8012}"
-    : "${PYGMY_PORT_ORDER_A:=8013}" "${PYGMY_PORT_ORDER_B:=8014}"
+    : "${PYGMY_PORT_ORDER_A:=8013}" "${PYGMY_PORT_ORDER_B:=8014}" "${PYGMY_PORT_METRICS:=8018}"
     : "${PYGMY_LEASE_MS:=2000}" "${PYGMY_THREADS:=32}" "${PYGMY_LOG_LEVEL:=info}"
     # What the local machine calls to reach a listener that takes every address.
     case $PYGMY_LISTEN in
@@ -118,8 +118,9 @@ settings_check() {
         [[ ${!name} == /* && ${!name} != *[$'\n"\\$']* ]] ||
             fail "$exit_usage" "$name must be an absolute path without quotes, backslashes, dollar signs and line ends: ${!name}"
     done
-    for name in FRONTEND CATALOG_A CATALOG_B ORDER_A ORDER_B; do
+    for name in FRONTEND CATALOG_A CATALOG_B ORDER_A ORDER_B METRICS; do
         name=PYGMY_PORT_$name port=${!name}
+        if [[ $name == PYGMY_PORT_METRICS && $port == off ]]; then continue; fi
         [[ $port =~ ^[1-9][0-9]{0,4}$ && $port -le 65535 ]] || fail "$exit_usage" "$name must be a port from 1 to 65535: $port"
         [[ $seen != *" $port "* ]] || fail "$exit_usage" "$name: port $port is given twice"
         seen+="$port "
@@ -145,6 +146,7 @@ settings_recall() {
 
 # Prints "process name, port, path that says whether it is ready" for everything that listens.
 settings_listeners() {
+    if [[ $PYGMY_PORT_METRICS != off ]]; then printf '%s\n' "nginx $PYGMY_PORT_METRICS /metrics"; fi
     printf '%s\n' "catalog-A $PYGMY_PORT_CATALOG_A /readyz" "catalog-B $PYGMY_PORT_CATALOG_B /readyz" \
         "order-A $PYGMY_PORT_ORDER_A /readyz" "order-B $PYGMY_PORT_ORDER_B /readyz" "nginx $PYGMY_PORT_FRONTEND /healthz"
 }

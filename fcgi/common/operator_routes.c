@@ -5,6 +5,7 @@
 
 #include "db/monotonic.h"
 #include "fcgi/common/parameter.h"
+#include "fcgi/common/process_metrics.h"
 #include "fcgi/common/read.h"
 #include "fcgi/common/worker.h"
 
@@ -242,6 +243,8 @@ static void put_replica(struct writer *out, struct replica *replica)
 		put_node(out, replica);
 	if (reader_begin(replica, &as_it_is, monotonic_ms(), &reader) == PYGMY_OK) {
 		metrics_write_value(out, "pygmy_replica_revision", "gauge", "Position in the log that reads see.", (double)reader_revision(reader));
+		metrics_write_value(out, "pygmy_replica_stale_seconds", "gauge", "How far that may be behind the log; 0: reads are fresh.",
+			(double)reader_stale_ms(reader) / 1000);
 		reader_end(reader);
 	}
 }
@@ -252,6 +255,9 @@ static void metrics(struct exchange *exchange)
 	struct writer *out = &exchange->out;
 	struct replica *replica = replica_of(exchange);
 	metrics_write_http(&worker->metrics, worker->routes, worker->route_count, out);
+	writer_printf(out, "# HELP pygmy_build_info What runs here; the value is 1.\n# TYPE pygmy_build_info gauge\n"
+		"pygmy_build_info{version=\"%s\",kind=\"%s\",worker=\"%s\"} 1\n", PYGMY_VERSION, worker->app->kind, worker->config.name);
+	metrics_write_value(out, "pygmy_threads", "gauge", "Threads that take requests.", worker->config.threads);
 	metrics_write_value(out, "pygmy_ready", "gauge", "1 when the worker is ready.",
 		replica != NULL && replica_ready(replica, NULL) == PYGMY_OK ? 1 : 0);
 	metrics_write_value(out, "pygmy_worker_crashes_total", "counter", "Runs of this worker that ended in a crash.",
@@ -265,6 +271,7 @@ static void metrics(struct exchange *exchange)
 	}
 	metrics_write_value(out, "process_start_time_seconds", "gauge", "Start of the process since the epoch.",
 		(double)worker->lifecycle.started_ms / 1000);
+	process_metrics_write(out);
 	exchange->answer.content_type = "text/plain; version=0.0.4; charset=utf-8";
 	exchange->answer.status = 200;
 }

@@ -19,6 +19,7 @@ static const struct parameter_name names[] = {
 	FROM_NGINX("CONTENT_TYPE", content_type),
 	FROM_NGINX("CONTENT_LENGTH", content_length),
 	FROM_NGINX("PYGMY_REQUEST_ID", request_id),
+	FROM_NGINX("PYGMY_TRACE_ID", trace_id),
 	FROM_NGINX("PYGMY_REQUEST_KEY", nginx_key),
 	FROM_NGINX("PYGMY_SLOT", nginx_slot),
 	FROM_NGINX("PYGMY_MIN_REVISION", nginx_min_revision),

@@ -38,6 +38,7 @@ struct request {
 	struct slice allow_stale;     /* the client's, or a frontend's */
 	/* What nginx itself adds; clients can't: their headers arrive as HTTP_*. */
 	struct slice request_id;
+	struct slice trace_id;        /* by which the request is followed through the logs; "" when nginx sent none */
 	struct slice nginx_key;
 	struct slice nginx_slot;
 	struct slice nginx_min_revision;

@@ -108,12 +108,14 @@ static void count_and_log(struct exchange *exchange)
 	metrics_count(&worker->metrics, route_index(exchange), answer->status, duration_us);
 	const char *route = exchange->route != NULL ? exchange->route->pattern : "unmatched";
 	int id_len = (int)(request->request_id.len < 64 ? request->request_id.len : 64);
+	struct slice trace = request->trace_id.len > 0 ? request->trace_id : SLICE_LITERAL("-");
+	int trace_len = (int)(trace.len < 64 ? trace.len : 64);
 	if (answer->status >= 500 && may_complain(worker))
-		diagnose_error("request %.*s: %s answered %d %s after %lld us", id_len, request->request_id.ptr, route, answer->status,
-			error_code(answer->error), (long long)duration_us);
+		diagnose_error("request %.*s trace %.*s: %s answered %d %s after %lld us", id_len, request->request_id.ptr, trace_len,
+			trace.ptr, route, answer->status, error_code(answer->error), (long long)duration_us);
 	else if (worker->config.log_level == DIAGNOSTICS_DEBUG)
-		diagnose_debug("request %.*s: %s answered %d %s after %lld us", id_len, request->request_id.ptr, route, answer->status,
-			error_code(answer->error), (long long)duration_us);
+		diagnose_debug("request %.*s trace %.*s: %s answered %d %s after %lld us", id_len, request->request_id.ptr, trace_len,
+			trace.ptr, route, answer->status, error_code(answer->error), (long long)duration_us);
 }
 
 struct slice serve(struct exchange *exchange, const struct request_source *source)

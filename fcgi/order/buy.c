@@ -67,6 +67,7 @@ static void log_transaction(struct exchange *exchange, const struct command *com
 		.order_id = error == PYGMY_OK ? result->id : 0,
 		/* The record behind a reused key is another request's. */
 		.repeated = result->repeated && error != PYGMY_KEY_REUSED,
+		.trace_id = exchange->request.trace_id,
 	};
 	transaction_log_write(&exchange->worker->transactions, &transaction);
 }

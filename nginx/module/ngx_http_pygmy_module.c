@@ -3,6 +3,8 @@
  * the table learns from an answer that a worker gave. All rules are in coherence_table.h and cache_key.h; this is nginx's side of
  * them, in C because on a hit there is little else to do (by Lua the key alone cost a quarter of the whole request).
  *
+ * Its other parts are figures.c and trace.c.
+ *
  *     pygmy_coherent lookup|search;     in a location: which resource its requests are about
  *     $pygmy_key        the cache key; empty: go past the cache (no lease, not canonical, or the client asks for a position
  *                       or for the newest, or sends If-Match)
@@ -18,20 +20,13 @@
  * The table belongs to coherence.lua, which makes it in the master and hands it over by pygmy_module_attach, before workers are
  * forked. The library that Lua calls by FFI and this module are one shared object, so that there is one such pointer.
  */
-#include <ngx_config.h>
-#include <ngx_core.h>
-#include <ngx_http.h>
+#include "nginx/module/pygmy_module.h"
+
 #include <sys/prctl.h>
 
 #include "nginx/cache_key.h"
 #include "nginx/cache_space.h"
 #include "nginx/hit_memory.h"
-
-typedef struct {
-	ngx_uint_t route;             /* enum cache_route, or NGX_CONF_UNSET_UINT */
-} pygmy_location;
-
-extern ngx_module_t ngx_http_pygmy_module;
 
 static struct coherence_table *attached_table;
 static int64_t attached_lease_ms;
@@ -60,21 +55,32 @@ void pygmy_module_attach(struct coherence_table *table, int64_t lease_ms, const 
 	ngx_cpystrn((u_char *)attached_cache_dir, (u_char *)cache_dir, sizeof attached_cache_dir);
 }
 
-/* ---- headers ---------------------------------------------------------------------------------- */
-
-static ngx_table_elt_t *find_header(ngx_list_t *list, const char *name, size_t len)
+const struct coherence_table *pygmy_attached_table(int64_t *lease_ms)
 {
-	for (ngx_list_part_t *part = &list->part; part != NULL; part = part->next) {
-		ngx_table_elt_t *headers = part->elts;
-		for (ngx_uint_t i = 0; i < part->nelts; i++)
-			if (headers[i].hash != 0 && headers[i].key.len == len
-					&& ngx_strncasecmp(headers[i].key.data, (u_char *)name, len) == 0)
-				return &headers[i];
-	}
-	return NULL;
+	*lease_ms = attached_lease_ms;
+	return attached_table;
 }
 
-#define FIND_HEADER(list, name) find_header((list), (name), sizeof(name) - 1)
+/* ---- headers ---------------------------------------------------------------------------------- */
+
+ngx_table_elt_t *pygmy_find_header(ngx_list_t *list, const char *name, size_t len, ngx_uint_t *count)
+{
+	ngx_table_elt_t *found = NULL;
+	for (ngx_list_part_t *part = &list->part; part != NULL; part = part->next) {
+		ngx_table_elt_t *headers = part->elts;
+		for (ngx_uint_t i = 0; i < part->nelts; i++) {
+			if (headers[i].hash == 0 || headers[i].key.len != len || ngx_strncasecmp(headers[i].key.data, (u_char *)name, len) != 0)
+				continue;
+			if (count == NULL)
+				return &headers[i];
+			found = found == NULL ? &headers[i] : found;
+			(*count)++;
+		}
+	}
+	return found;
+}
+
+#define FIND_HEADER(list, name) pygmy_find_header((list), (name), sizeof(name) - 1, NULL)
 
 /*
  * Whether the client asks for what the cache can't promise, or has a condition that nginx would refuse with 412: that breaks off the
@@ -82,14 +88,23 @@ static ngx_table_elt_t *find_header(ngx_list_t *list, const char *name, size_t l
  */
 static bool asks_for_more(ngx_http_request_t *r)
 {
-	return r->headers_in.if_match != NULL || r->headers_in.if_unmodified_since != NULL
-	       || FIND_HEADER(&r->headers_in.headers, "X-Pygmy-Min-Revision") != NULL
-	       || FIND_HEADER(&r->headers_in.headers, "X-Pygmy-Consistency") != NULL;
+	static const ngx_str_t NAMES[] = { ngx_string("X-Pygmy-Min-Revision"), ngx_string("X-Pygmy-Consistency") };
+	if (r->headers_in.if_match != NULL || r->headers_in.if_unmodified_since != NULL)
+		return true;
+	for (ngx_list_part_t *part = &r->headers_in.headers.part; part != NULL; part = part->next) {
+		ngx_table_elt_t *headers = part->elts;
+		for (ngx_uint_t i = 0; i < part->nelts; i++)
+			for (size_t name = 0; name < sizeof NAMES / sizeof NAMES[0]; name++)
+				if (headers[i].key.len == NAMES[name].len
+						&& ngx_strncasecmp(headers[i].key.data, NAMES[name].data, NAMES[name].len) == 0)
+					return true;
+	}
+	return false;
 }
 
 /* ---- variables -------------------------------------------------------------------------------- */
 
-static ngx_int_t set_value(ngx_http_request_t *r, ngx_http_variable_value_t *value, const char *text, size_t len)
+ngx_int_t pygmy_set_value(ngx_http_request_t *r, ngx_http_variable_value_t *value, const char *text, size_t len)
 {
 	u_char *copy = ngx_pnalloc(r->pool, len + 1);
 	if (copy == NULL)
@@ -117,8 +132,8 @@ static ngx_int_t get_key(ngx_http_request_t *r, ngx_http_variable_value_t *value
 	(void)unused;
 	if (location != NULL && !asks_for_more(r))
 		len = cache_key_write(attached_table, (enum cache_route)location->route,
-			(struct slice){ (const char *)r->args.data, r->args.len }, coherence_clock_ms(), attached_lease_ms, key);
-	return set_value(r, value, key, len);
+			(struct slice){ (const char *)r->args.data, r->args.len }, pygmy_figures_clock_ms(r), attached_lease_ms, key);
+	return pygmy_set_value(r, value, key, len);
 }
 
 static ngx_int_t get_tag(ngx_http_request_t *r, ngx_http_variable_value_t *value, uintptr_t unused)
@@ -130,7 +145,7 @@ static ngx_int_t get_tag(ngx_http_request_t *r, ngx_http_variable_value_t *value
 	if (location != NULL)
 		len = cache_key_write_tag(attached_table, (enum cache_route)location->route,
 			(struct slice){ (const char *)r->args.data, r->args.len }, tag);
-	return set_value(r, value, tag, len);
+	return pygmy_set_value(r, value, tag, len);
 }
 
 static ngx_int_t get_no_store(ngx_http_request_t *r, ngx_http_variable_value_t *value, uintptr_t unused)
@@ -148,11 +163,16 @@ static ngx_int_t get_no_store(ngx_http_request_t *r, ngx_http_variable_value_t *
 
 static ngx_int_t serve_from_memory(ngx_http_request_t *r);
 
+bool pygmy_is_served_from_memory(ngx_http_request_t *r)
+{
+	return r->content_handler == serve_from_memory;
+}
+
 static ngx_int_t get_cache_status(ngx_http_request_t *r, ngx_http_variable_value_t *value, uintptr_t unused)
 {
 	ngx_uint_t status = r->upstream != NULL ? r->upstream->cache_status : 0;
 	(void)unused;
-	if (r->content_handler == serve_from_memory)
+	if (pygmy_is_served_from_memory(r))
 		status = NGX_HTTP_CACHE_HIT;
 	value->valid = 1;
 	value->no_cacheable = 1;
@@ -183,7 +203,9 @@ static ngx_int_t add_variables(ngx_conf_t *cf)
 	}
 	key_index = ngx_http_get_variable_index(cf, &variables[0].name);
 	tag_index = ngx_http_get_variable_index(cf, &variables[1].name);
-	return key_index == NGX_ERROR || tag_index == NGX_ERROR ? NGX_ERROR : NGX_OK;
+	if (key_index == NGX_ERROR || tag_index == NGX_ERROR || pygmy_trace_add_variables(cf) != NGX_OK)
+		return NGX_ERROR;
+	return pygmy_figures_add_variables(cf);
 }
 
 /* ---- answers ---------------------------------------------------------------------------------- */
@@ -252,6 +274,8 @@ static void start_recording(ngx_http_request_t *r)
 
 static ngx_int_t header_filter(ngx_http_request_t *r)
 {
+	if (r->upstream != NULL && r->upstream->cache_status != NGX_HTTP_CACHE_HIT)
+		pygmy_figures_upstream_answered(r);
 	if (location_of(r) == NULL || r->upstream == NULL)
 		return next_header_filter(r);
 	if (r->upstream->cache_status != NGX_HTTP_CACHE_HIT)
@@ -370,6 +394,7 @@ static void end_with_master(void)
 static ngx_int_t start_worker(ngx_cycle_t *cycle)
 {
 	end_with_master();
+	pygmy_figures_start_worker();
 	memory = hit_memory_create();
 	if (memory == NULL)
 		ngx_log_error(NGX_LOG_WARN, cycle->log, 0, "no memory to keep answers in: they come from files");
@@ -394,7 +419,7 @@ static ngx_int_t install(ngx_conf_t *cf)
 	ngx_http_top_header_filter = header_filter;
 	next_body_filter = ngx_http_top_body_filter;
 	ngx_http_top_body_filter = body_filter;
-	return NGX_OK;
+	return pygmy_figures_install(cf);
 }
 
 /* ---- configuration ---------------------------------------------------------------------------- */
@@ -408,6 +433,8 @@ static ngx_conf_enum_t routes[] = {
 static ngx_command_t commands[] = {
 	{ ngx_string("pygmy_coherent"), NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1, ngx_conf_set_enum_slot, NGX_HTTP_LOC_CONF_OFFSET,
 	  offsetof(pygmy_location, route), routes },
+	{ ngx_string("pygmy_counted"), NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_FLAG, ngx_conf_set_flag_slot,
+	  NGX_HTTP_LOC_CONF_OFFSET, offsetof(pygmy_location, counted), NULL },
 	ngx_null_command
 };
 
@@ -415,14 +442,23 @@ static void *create_location(ngx_conf_t *cf)
 {
 	pygmy_location *location = ngx_palloc(cf->pool, sizeof *location);
 	if (location != NULL)
-		location->route = NGX_CONF_UNSET_UINT;
+		*location = (pygmy_location){ .route = NGX_CONF_UNSET_UINT, .counted = NGX_CONF_UNSET };
 	return location;
+}
+
+/* What a location is about, it says itself. */
+static char *merge_location(ngx_conf_t *cf, void *above, void *location)
+{
+	(void)cf;
+	ngx_conf_merge_value(((pygmy_location *)location)->counted, ((pygmy_location *)above)->counted, 0);
+	return NGX_CONF_OK;
 }
 
 static ngx_http_module_t module_context = {
 	.preconfiguration = add_variables,
 	.postconfiguration = install,
 	.create_loc_conf = create_location,
+	.merge_loc_conf = merge_location,
 };
 
 ngx_module_t ngx_http_pygmy_module = {

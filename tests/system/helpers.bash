@@ -2,7 +2,7 @@
 # What the system tests share. A test file says in setup: load helpers; store_setup. And in teardown: store_teardown.
 #
 # Every test (or every file, from setup_file and teardown_file) has a store of its own: a temporary folder for its state,
-# five free ports, the clone's own client/store.sh. Nothing of a store that the user runs is touched. store_teardown ends
+# six free ports, the clone's own client/store.sh. Nothing of a store that the user runs is touched. store_teardown ends
 # the store and deletes the folder also when the test failed, after printing the end of its logs.
 
 tree=${PYGMY_TREE:-$(cd -- "$BATS_TEST_DIRNAME/../.." && pwd -P)}
@@ -27,23 +27,23 @@ store_setup() {
     store_choose_ports
 }
 
-# Finds five ports nobody listens on, outside the range from which the kernel takes ports for connections.
+# Finds six ports nobody listens on, outside the range from which the kernel takes ports for connections.
 store_choose_ports() {
     local first taken port free tries
     taken=" $(ss -Hltn | awk '{print $4}' | sed 's/.*://' | tr '\n' ' ') "
     for tries in {1..200}; do
-        first=$((20000 + RANDOM % 2400 * 5)) free=yes
-        for port in 0 1 2 3 4; do
+        first=$((20000 + RANDOM % 2000 * 6)) free=yes
+        for port in 0 1 2 3 4 5; do
             if [[ $taken == *" $((first + port)) "* ]]; then free=no; fi
         done
         if [[ $free == yes ]]; then break; fi
     done
     [[ $free == yes ]] || { echo "no free ports after $tries tries" && return 1; }
     export PYGMY_PORT_FRONTEND=$first PYGMY_PORT_CATALOG_A=$((first + 1)) PYGMY_PORT_CATALOG_B=$((first + 2))
-    export PYGMY_PORT_ORDER_A=$((first + 3)) PYGMY_PORT_ORDER_B=$((first + 4))
-    export frontend catalog_a catalog_b order_a order_b
+    export PYGMY_PORT_ORDER_A=$((first + 3)) PYGMY_PORT_ORDER_B=$((first + 4)) PYGMY_PORT_METRICS=$((first + 5))
+    export frontend catalog_a catalog_b order_a order_b metrics
     frontend=http://127.0.0.1:$first catalog_a=http://127.0.0.1:$((first + 1)) catalog_b=http://127.0.0.1:$((first + 2)) \
-        order_a=http://127.0.0.1:$((first + 3)) order_b=http://127.0.0.1:$((first + 4))
+        order_a=http://127.0.0.1:$((first + 3)) order_b=http://127.0.0.1:$((first + 4)) metrics=http://127.0.0.1:$((first + 5))
 }
 
 # Runs the clone's store script without what bats has open: store <words...>

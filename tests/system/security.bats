@@ -76,7 +76,7 @@ teardown_file() { shared_store_teardown; }
     local pid ports=''
     for pid in $(store_processes); do ports+=$(ss -Hltnp 2>/dev/null | grep "pid=$pid," | awk '{print $4}')$'\n'; done
     assert_equal "$(sort -u <<<"$ports" | grep . | tr '\n' ' ')" \
-        "$(printf '127.0.0.1:%s ' "$PYGMY_PORT_FRONTEND" "$PYGMY_PORT_CATALOG_A" "$PYGMY_PORT_CATALOG_B" "$PYGMY_PORT_ORDER_A" "$PYGMY_PORT_ORDER_B")"
+        "$(printf '127.0.0.1:%s ' "$PYGMY_PORT_FRONTEND" "$PYGMY_PORT_CATALOG_A" "$PYGMY_PORT_CATALOG_B" "$PYGMY_PORT_ORDER_A" "$PYGMY_PORT_ORDER_B" "$PYGMY_PORT_METRICS")"
 }
 
 @test "the frontend's private paths do not exist on public ports, however they are spelled" {

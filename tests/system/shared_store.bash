@@ -15,7 +15,7 @@ shared_store_setup() {
 }
 
 # (Ports may have been chosen again when the store started.)
-shared_store_names() { export frontend catalog_a catalog_b order_a order_b; }
+shared_store_names() { export frontend catalog_a catalog_b order_a order_b metrics; }
 
 # After each test: no worker may have reported a sanitizer's finding or died unasked. A test that kills says so: expect_deaths.
 # The end of the logs explains a failure.

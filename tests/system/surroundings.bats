@@ -32,7 +32,7 @@ CONF
     assert_contains "$output" "PYGMY_PORT_FRONTEND="
     no_store_processes
     # With another port both run side by side.
-    export PYGMY_PORT_ORDER_A=$((PYGMY_PORT_ORDER_B + 1))
+    export PYGMY_PORT_ORDER_A=$((PYGMY_PORT_ORDER_B + 2))
     store start
     kill -0 "$other_nginx"
     assert_equal "$(curl -s "http://127.0.0.1:$((PYGMY_PORT_ORDER_B - 1))/")" hello
@@ -115,7 +115,7 @@ CONF
         (cd "$store_dir/clone" && setpriv --reuid=nobody --regid=nogroup --clear-groups env -i PATH=/usr/bin:/bin HOME="$store_dir/home" \
             PYGMY_PORT_FRONTEND="$PYGMY_PORT_FRONTEND" PYGMY_PORT_CATALOG_A="$PYGMY_PORT_CATALOG_A" \
             PYGMY_PORT_CATALOG_B="$PYGMY_PORT_CATALOG_B" PYGMY_PORT_ORDER_A="$PYGMY_PORT_ORDER_A" \
-            PYGMY_PORT_ORDER_B="$PYGMY_PORT_ORDER_B" "$@" 3>&- </dev/null)
+            PYGMY_PORT_ORDER_B="$PYGMY_PORT_ORDER_B" PYGMY_PORT_METRICS="$PYGMY_PORT_METRICS" "$@" 3>&- </dev/null)
     }
     run as_nobody client/store.sh start
     assert_equal "$status" 0 "$output"

@@ -11,7 +11,7 @@ teardown_file() { shared_store_teardown; }
 
 log_of() { printf '%s/logs/order-%s.transactions.log' "$PYGMY_STATE_DIR" "$1"; }
 
-# The last line of a log, without its time, which must be from the last minute.
+# The last line of a log, without its time, which must be from the last minute, and without its trace, which must be one.
 last_line() {
     local line time
     line=$(tail -n 1 "$(log_of "$1")")
@@ -19,6 +19,8 @@ last_line() {
     [[ $time =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$ ]] || { echo "no time: $line" && return 1; }
     local age=$(($(date +%s) - $(date -d "$time" +%s)))
     ((age >= -1 && age <= 60)) || { echo "not from now: $line" && return 1; }
+    [[ $line =~ \ trace=[0-9a-f]{32}$ ]] || { echo "no trace: $line" && return 1; }
+    line=${line% trace=*}
     printf '%s' "${line#* }"
 }
 
@@ -56,8 +58,8 @@ last_line() {
     storm --url "$frontend/buy" --item 4 --requests 1000 --connections 60
     assert_equal "$(report .outcomes)" '{"ok":700,"sold_out":300}'
     assert_equal "$(($(cat "$(log_of A)" "$(log_of B)" | wc -l) - before))" 1000
-    assert_equal "$(cat "$(log_of A)" "$(log_of B)" | grep -cvE '^[0-9T:.Z-]{24} key=[A-Za-z0-9._:-]+ item=[0-9]+ quantity=[0-9]+ result=[a-z_]+ order=([0-9]+|-) repeated=(yes|no)$')" 0
-    assert_equal "$(cat "$(log_of A)" "$(log_of B)" | sed -nE 's/.* item=4 .* result=ok order=([0-9]+) repeated=no$/\1/p' | sort -n)" \
+    assert_equal "$(cat "$(log_of A)" "$(log_of B)" | grep -cvE '^[0-9T:.Z-]{24} key=[A-Za-z0-9._:-]+ item=[0-9]+ quantity=[0-9]+ result=[a-z_]+ order=([0-9]+|-) repeated=(yes|no) trace=[0-9a-f]{32}$')" 0
+    assert_equal "$(cat "$(log_of A)" "$(log_of B)" | sed -nE 's/.* item=4 .* result=ok order=([0-9]+) repeated=no trace=.*$/\1/p' | sort -n)" \
         "$(sql 'SELECT id FROM orders WHERE item_id = 4 ORDER BY id')"
     # Each of the two had its part: the frontend balances.
     [[ $(grep -c 'item=4 ' "$(log_of A)") -gt 200 && $(grep -c 'item=4 ' "$(log_of B)") -gt 200 ]]
@@ -79,7 +81,7 @@ last_line() {
     assert_equal "$(head -n 1 "$log.2") $(head -n 1 "$log.3") $(head -n 1 "$log.4")" 'part 1 part 2 part 3'
     [[ ! -e $log.5 ]]
     # The log ended in the middle of a line, as after a power cut: the new lines are whole all the same.
-    assert_equal "$(cat "$log.1" "$log" | grep -cE '^[0-9T:.Z-]{24} key=rotate-[1-5] item=5 quantity=1 result=ok order=[0-9]+ repeated=no$')" 5
+    assert_equal "$(cat "$log.1" "$log" | grep -cE '^[0-9T:.Z-]{24} key=rotate-[1-5] item=5 quantity=1 result=ok order=[0-9]+ repeated=no trace=[0-9a-f]{32}$')" 5
     [[ $(stat -c %s "$log.1") -ge 8388600 && $(stat -c %s "$log") -lt 1000 && $(stat -c %s "$log") -gt 50 ]]
     assert_equal "$(stat -c %a "$log")" 600
 }

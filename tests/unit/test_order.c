@@ -172,9 +172,9 @@ static void logs_each_decision(void **state)
 	ask(fixture, "GET /buy?id=2", NULL, "HTTP_IDEMPOTENCY_KEY=k1", NULL);
 	ask(fixture, "GET /buy?id=x", NULL, "HTTP_IDEMPOTENCY_KEY=k3", NULL);
 	char *text = temporary_folder_read(fixture->worker.transactions.path);
-	static const char *const LINES[] = { " key=k1 item=2 quantity=2 result=ok order=1 repeated=no\n",
-		" key=k1 item=2 quantity=2 result=ok order=1 repeated=yes\n", " key=k2 item=2 quantity=1 result=sold_out order=- repeated=no\n",
-		" key=k1 item=2 quantity=1 result=key_reused order=- repeated=no\n" };
+	static const char *const LINES[] = { " key=k1 item=2 quantity=2 result=ok order=1 repeated=no trace=-\n",
+		" key=k1 item=2 quantity=2 result=ok order=1 repeated=yes trace=-\n", " key=k2 item=2 quantity=1 result=sold_out order=- repeated=no trace=-\n",
+		" key=k1 item=2 quantity=1 result=key_reused order=- repeated=no trace=-\n" };
 	const char *at = text;
 	for (size_t i = 0; i < sizeof LINES / sizeof LINES[0]; i++) {
 		assert_int_equal(at[4], '-');

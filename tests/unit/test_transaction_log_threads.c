@@ -51,8 +51,8 @@ static void writes_lines(void **state)
 	transaction_log_write(&transactions, &refusal);
 	line_log_close(&transactions);
 	char *text = temporary_folder_read(path);
-	assert_string_equal(text, "2026-01-31T12:00:00.123Z key=k item=196 quantity=1 result=ok order=100196 repeated=no\n"
-		"1970-01-01T00:00:00.000Z key=a.b_c:d-e item=7 quantity=2 result=sold_out order=- repeated=yes\n");
+	assert_string_equal(text, "2026-01-31T12:00:00.123Z key=k item=196 quantity=1 result=ok order=100196 repeated=no trace=-\n"
+		"1970-01-01T00:00:00.000Z key=a.b_c:d-e item=7 quantity=2 result=sold_out order=- repeated=yes trace=-\n");
 	free(text);
 }
 
@@ -72,7 +72,7 @@ static int count_lines(const char *name)
 	for (const char *line = text; *line != '\0'; count++) {
 		size_t len = strcspn(line, "\n");
 		assert_memory_equal(line, "2026-01-31T12:00:00.123Z key=k item=", 36);
-		assert_memory_equal(line + len - 12, " repeated=no\n", 13);
+		assert_memory_equal(line + len - 20, " repeated=no trace=-\n", 21);
 		line += len + 1;
 	}
 	free(text);
@@ -126,7 +126,7 @@ static void starts_on_a_fresh_line_after_a_torn_one(void **state)
 	write_one(1);
 	line_log_close(&transactions);
 	char *text = temporary_folder_read(path);
-	assert_string_equal(text, "2026-01-31T12:00:00.1\n2026-01-31T12:00:00.123Z key=k item=1 quantity=1 result=ok order=100001 repeated=no\n");
+	assert_string_equal(text, "2026-01-31T12:00:00.1\n2026-01-31T12:00:00.123Z key=k item=1 quantity=1 result=ok order=100001 repeated=no trace=-\n");
 	free(text);
 }
 
