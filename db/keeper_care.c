@@ -79,17 +79,25 @@ static bool log_bytes(void *context, uint64_t index, uint64_t *bytes)
 	return true;
 }
 
+/* What a member holds that is not the log's true state (or is not known to be) is no copy to rely on. */
+static bool holds_the_log(enum node_phase phase)
+{
+	return phase == NODE_READY || phase == NODE_CATCHING_UP;
+}
+
 /* The others' as they published it, the own as it is now. */
 static uint64_t majority_durable(struct keeper *keeper)
 {
 	const struct keeper_knowledge *known = &keeper->care.known;
 	uint64_t durable[MEMBERS_MAX];
+	struct node_view own;
 	size_t count = 0;
-	if (keeper_is_configured(known->configured, known->configured_count, keeper->config->node))
+	node_state_view(keeper->state, &own);
+	if (holds_the_log(own.phase) && keeper_is_configured(known->configured, known->configured_count, keeper->config->node))
 		durable[count++] = follower_durable(keeper->follower);
 	for (size_t i = 0; i < known->live_count && count < MEMBERS_MAX; i++) {
 		const struct member *member = &known->live[i];
-		if (strcmp(member->name, keeper->config->node) != 0 &&
+		if (strcmp(member->name, keeper->config->node) != 0 && holds_the_log(member->phase) &&
 		    keeper_is_configured(known->configured, known->configured_count, member->name))
 			durable[count++] = member->durable;
 	}

@@ -364,6 +364,22 @@ static void compacts_behind_a_majority(void **state)
 	assert_int_equal(compacted_index(), compacted);
 }
 
+static void who_holds_another_state_is_no_copy_to_rely_on(void **state)
+{
+	(void)state;
+	node_start("A");
+	struct node *b = node_start("B"), *c = node_start("C");
+	configure("ABC");
+	run_for(2000, NULL);
+	c->runs = false;
+	node_state_set_phase(b->keeper.state, NODE_INCOMPATIBLE);
+	run_for(4000, write_ten);
+	assert_int_equal(compacted_index(), 0);
+	node_state_set_phase(b->keeper.state, NODE_READY);
+	run_for(4000, write_ten);
+	assert_true(compacted_index() > 0);
+}
+
 static void small_steps_are_not_worth_it(void **state)
 {
 	(void)state;
@@ -504,6 +520,7 @@ int main(void)
 		frame_test(audits_follow_writes),
 		frame_test(no_audit_without_quorum),
 		frame_test(compacts_behind_a_majority),
+		frame_test(who_holds_another_state_is_no_copy_to_rely_on),
 		frame_test(small_steps_are_not_worth_it),
 		frame_test(one_node_cures_a_full_etcd),
 		frame_test(without_leases_too),
