@@ -160,12 +160,30 @@ static void open_watch(struct follower *follower)
 	etcd_watch_open(follower->watch, etcd_endpoint(follower->etcd, follower->endpoint), CLUSTER_LOG_KEY, sequencer->mod_revision + 1);
 }
 
+/*
+ * What little is missing up to where the log was just found to end is read at once: a watch that has lost the last values would bring them
+ * only with the next one. What can't be read so is left to the watch.
+ */
+static enum step catch_up(struct follower *follower)
+{
+	struct etcd_position behind = follower->log;
+	uint64_t end = sequencer_index(&follower->sequencer, &follower->log), applied = follower->sequencer.applied_index;
+	if (end <= applied || end - applied > WALK_BACK_MAX)
+		return STEP_GO_ON;
+	behind.version++;
+	behind.mod_revision++;
+	enum step step = close_gap(follower, &behind);
+	return step == STEP_AGAIN ? STEP_GO_ON : step;
+}
+
 enum step stream(struct follower *follower)
 {
 	struct etcd_event events[ETCD_WATCH_EVENTS_MAX];
 	size_t count;
 	uint64_t compact_revision;
-	enum step step;
+	enum step step = catch_up(follower);
+	if (step != STEP_GO_ON)
+		return step;
 	open_watch(follower);
 	while ((step = look_around(follower)) == STEP_GO_ON) {
 		switch (etcd_watch_next(follower->watch, monotonic_ms() + LOOK_MS, events, &count, &compact_revision)) {

@@ -64,7 +64,7 @@ cluster_measure_catch_up() {
   done
   target=$(curl -fsS "$CATALOG_URL/status" | jq .worker.revision)
   began=$(date +%s%3N)
-  cluster start node-C --no-wait
+  cluster start --no-wait node-C
   cluster_wait_member C "$target"
   CATCH_UP_MS=$(($(date +%s%3N) - began))
 }

@@ -91,6 +91,8 @@ static void test_who_is_behind_the_compaction_loads_a_snapshot(void **state)
 	cluster_node_await(&frame.nodes[1]);
 	cluster_do(&frame.nodes[1], buy_of("buy/0/a", 1, 1));
 	cluster_node_close(&frame.nodes[1]);
+	/* Two entries: the last one outlives a compaction. */
+	cluster_do(&frame.nodes[0], buy_of("buy/0/c", 1, 1));
 	struct result result = cluster_do(&frame.nodes[0], buy_of("buy/0/b", 1, 1));
 	compact_all();
 	/* One was away, one is new. */

@@ -60,7 +60,7 @@ static void test_unknown_types(void **state)
 	struct arena *arena = *state;
 	struct command out;
 	assert_int_equal(decode(arena, SLICE_LITERAL("\x00\x01k\x02\x01\x02\x02"), &out), COMMAND_MALFORMED);
-	assert_int_equal(decode(arena, SLICE_LITERAL("\x0a\x01k\x02\x01\x02\x02"), &out), COMMAND_UNKNOWN);
+	assert_int_equal(decode(arena, SLICE_LITERAL("\x0d\x01k\x02\x01\x02\x02"), &out), COMMAND_UNKNOWN);
 	assert_int_equal(decode(arena, SLICE_LITERAL("\xff\xff\x03"), &out), COMMAND_UNKNOWN);
 	assert_int_equal(decode(arena, SLICE_EMPTY, &out), COMMAND_MALFORMED);
 }
