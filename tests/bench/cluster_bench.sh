@@ -41,8 +41,10 @@ ROUND=0
 # shellcheck source=tests/bench/cluster.sh
 . "$BENCH_SOURCE/cluster.sh"
 
+# Each part is ended whatever became of the others.
 bench_end() {
   local status=$?
+  set +e
   postgres_end
   cluster_end
   return "$status"

@@ -110,7 +110,7 @@ SQL
 
 postgres_end() {
   local name
-  if [ -z "$PG_HOME" ]; then return; fi
+  if [ -z "$PG_HOME" ]; then return 0; fi
   for name in p s1 s2; do
     if [ -e "$PG_HOME/$name/postmaster.pid" ]; then pg_server "$name" -m immediate stop || echo "bench: PostgreSQL $name does not stop" >&2; fi
   done
