@@ -82,36 +82,40 @@ report_caching() {
 Each client asks again as soon as it has its answer (closed loop, $loop_seconds s per row). *No cache*: the same requests with
 \`X-Pygmy-Consistency: strict\`, which go past the frontend's cache to a worker and its database.
 
-| | clients | average, cache | average, no cache | times | p99, cache | p99, no cache | per second, cache | per second, no cache | times |
-|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|
+| | clients | average, cache | average, no cache | times | median, cache | median, no cache | times | per second, cache | per second, no cache | times |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 TEXT
     for operation in search lookup; do
         for clients in 1 4 16 64; do
             cached=$(report_figure "$operation" cached "$clients" 0 mean_us) strict=$(report_figure "$operation" strict "$clients" 0 mean_us)
-            printf '| %s | %s | %s ms | %s ms | %s | %s ms | %s ms | %.0f | %.0f | %s |\n' "$operation" "$clients" "$(report_ms "$cached")" \
-                "$(report_ms "$strict")" "$(report_ratio "$strict" "$cached")" "$(report_ms "$(report_figure "$operation" cached "$clients" 0 p99_us)")" \
-                "$(report_ms "$(report_figure "$operation" strict "$clients" 0 p99_us)")" "$(report_figure "$operation" cached "$clients" 0 per_second)" \
-                "$(report_figure "$operation" strict "$clients" 0 per_second)" \
-                "$(report_ratio "$(report_figure "$operation" cached "$clients" 0 per_second)" "$(report_figure "$operation" strict "$clients" 0 per_second)")"
+            printf '| %s | %s | %s ms | %s ms | %s ' "$operation" "$clients" "$(report_ms "$cached")" "$(report_ms "$strict")" "$(report_ratio "$strict" "$cached")"
+            cached=$(report_figure "$operation" cached "$clients" 0 p50_us) strict=$(report_figure "$operation" strict "$clients" 0 p50_us)
+            printf '| %s ms | %s ms | %s ' "$(report_ms "$cached")" "$(report_ms "$strict")" "$(report_ratio "$strict" "$cached")"
+            cached=$(report_figure "$operation" cached "$clients" 0 per_second) strict=$(report_figure "$operation" strict "$clients" 0 per_second)
+            printf '| %.0f | %.0f | %s |\n' "$cached" "$strict" "$(report_ratio "$cached" "$strict")"
         done
     done
     cat <<TEXT
 
 ![lookup against the number of clients]($figures/clients-lookup.png)
 
+![how long lookups took]($figures/latency-lookup.png)
+
 With purchases in between, which outdate what is cached: a mix ($mix) at a fixed rate of $report_rate requests per second, response times
 counted from the moment at which each request was meant to start.
 
-| | hits | average, cache | average, no cache | p99, cache | p99, no cache |
-|---|---:|---:|---:|---:|---:|
+| | hits | average, cache | average, no cache | median, cache | median, no cache | p99, cache | p99, no cache |
+|---|---:|---:|---:|---:|---:|---:|---:|
 TEXT
     for operation in search lookup buy; do
-        printf '| %s | %s | %s ms | %s ms | %s ms | %s ms |\n' "$operation" \
+        printf '| %s | %s | %s ms | %s ms | %s ms | %s ms | %s ms | %s ms |\n' "$operation" \
             "$(if [[ $operation == buy ]]; then printf -- '-'; else
                 awk -v h="$(report_figure "$operation" cached 64 "$report_rate" hits)" -v n="$(report_figure "$operation" cached 64 "$report_rate" requests)" \
                     'BEGIN {printf "%.0f %%", n ? 100 * h / n : 0}'
             fi)" "$(report_ms "$(report_figure "$operation" cached 64 "$report_rate" mean_us)")" \
             "$(report_ms "$(report_figure "$operation" strict 64 "$report_rate" mean_us)")" \
+            "$(report_ms "$(report_figure "$operation" cached 64 "$report_rate" p50_us)")" \
+            "$(report_ms "$(report_figure "$operation" strict 64 "$report_rate" p50_us)")" \
             "$(report_ms "$(report_figure "$operation" cached 64 "$report_rate" p99_us)")" \
             "$(report_ms "$(report_figure "$operation" strict 64 "$report_rate" p99_us)")"
     done
@@ -203,7 +207,7 @@ report_write() {
     local figures
     figures=$(basename -- "$report_file" .md | tr '[:upper:]' '[:lower:]')-figures
     mkdir -p -- "$(dirname -- "$report_file")/$figures"
-    cp -- "$out/clients-lookup.png" "$out/latency-lookup.png" "$out/latency-first_read.png" "$(dirname -- "$report_file")/$figures/" 2>>"$out/plots.log" || :
+    cp -- "$out/clients-lookup.png" "$out/latency-lookup.png" "$(dirname -- "$report_file")/$figures/" 2>>"$out/plots.log" || :
     if [[ -n $crash ]]; then cp -- "$out/time-${crash##*/}.png" "$(dirname -- "$report_file")/$figures/time-crash.png" 2>>"$out/plots.log" || :; fi
     {
         printf '# Three questions about a replicated store\n\nWritten by `client/loadtest.sh --report`, which measures everything again. '
