@@ -210,6 +210,7 @@ report_write() {
     cp -- "$out/clients-lookup.png" "$out/latency-lookup.png" "$(dirname -- "$report_file")/$figures/" 2>>"$out/plots.log" || :
     if [[ -n $crash ]]; then cp -- "$out/time-${crash##*/}.png" "$(dirname -- "$report_file")/$figures/time-crash.png" 2>>"$out/plots.log" || :; fi
     {
+        # shellcheck disable=SC2016
         printf '# Three questions about a replicated store\n\nWritten by `client/loadtest.sh --report`, which measures everything again. '
         report_how
         printf '\n'
