@@ -65,6 +65,13 @@ static void set_address(const struct push_target *target, const struct push_head
 	curl_easy_setopt(target->handle, CURLOPT_HTTPHEADER, is_unix ? headers->plain : headers->peer);
 }
 
+void push_target_close(struct push_target *target)
+{
+	if (target->handle != NULL)
+		curl_easy_cleanup(target->handle);
+	target->handle = NULL;
+}
+
 enum pygmy_error push_target_init(struct push_target *target, struct slice url, const struct push_headers *headers, const struct tls_files *tls)
 {
 	*target = (struct push_target){ .handle = NULL };
@@ -75,17 +82,13 @@ enum pygmy_error push_target_init(struct push_target *target, struct slice url, 
 	if (target->handle == NULL)
 		return PYGMY_OUT_OF_MEMORY;
 	set_address(target, headers);
-	tls_apply(target->handle, tls);
+	if (!tls_apply(target->handle, tls)) {
+		push_target_close(target);
+		return PYGMY_OUT_OF_MEMORY;
+	}
 	curl_easy_setopt(target->handle, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(target->handle, CURLOPT_PROXY, "");
 	curl_easy_setopt(target->handle, CURLOPT_TIMEOUT_MS, (long)PUSH_TRY_MS);
 	curl_easy_setopt(target->handle, CURLOPT_WRITEFUNCTION, discard);
 	return PYGMY_OK;
-}
-
-void push_target_close(struct push_target *target)
-{
-	if (target->handle != NULL)
-		curl_easy_cleanup(target->handle);
-	target->handle = NULL;
 }
