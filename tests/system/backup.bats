@@ -134,6 +134,9 @@ flip_byte() {
     assert_equal "$status" 0 "$output"
     assert_equal "$(supervisor_pid nginx)" "$nginx"
     assert_equal "$(sql 'SELECT log_index FROM store')" "$revision"
+    # The lease that was granted before lasts 2 s at most, and the store was down for less, perhaps.
+    shows_the_restored() { http GET "$frontend/lookup?id=3" && [[ "$code $(json '.item[0].count')" == '200 70' ]]; }
+    wait_until 5 shows_the_restored
     for number in 1 2 3; do
         http GET "$frontend/lookup?id=3"
         assert_equal "$code $(json '.item[0].count')" '200 70'
