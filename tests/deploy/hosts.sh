@@ -106,7 +106,6 @@ check_network() {
 
 check() {
     local program missing=()
-    [[ $EUID -eq 0 ]] || fail "$exit_cannot" "hosts with a systemd of their own can only be made by root"
     for program in systemd-nspawn mmdebstrap ip nft ssh ssh-keygen dpkg-scanpackages unshare flock; do
         if ! command -v "$program" >/dev/null; then missing+=("$program"); fi
     done
@@ -224,18 +223,19 @@ disk_make() {
     printf '%s %s\n' "$(address "$host")" "$(cut -d ' ' -f 1,2 "$upper/etc/ssh/ssh_host_ed25519_key.pub")" >>"$run/known_hosts"
 }
 
-# Whether a process lives. Who waits to be collected by its parent does not.
+# Sets `since` to the time at which a process began. Who waits to be collected by its parent does not live: lives PID
 lives() {
-    local text=
+    local text='' words
     { IFS= read -r text <"/proc/$1/stat"; } 2>/dev/null || return 1
-    [[ ${text##*) } != [ZX]* ]]
+    read -r -a words <<<"${text##*) }"
+    since=${words[19]}
+    [[ ${words[0]} != [ZX]* ]]
 }
 
-# Prints the pid of the container's nspawn, if it lives: nspawn_pid HOST
+# Prints the pid of the process that is the host, if it lives: nspawn_pid HOST
 nspawn_pid() {
-    local pid
-    pid=$(cat -- "$run/$1/nspawn.pid" 2>/dev/null) && lives "$pid" &&
-        tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qxF -- "--machine=$(prefix)-$1" && printf '%s\n' "$pid"
+    local pid began since
+    read -r pid began 2>/dev/null <"$run/$1/process" && lives "$pid" && [[ $since == "$began" ]] && printf '%s\n' "$pid"
 }
 
 # Prints the pid, as seen from here, of the host's init: init_pid HOST
@@ -246,7 +246,7 @@ init_pid() {
 
 # boot HOST: returns at once.
 boot() {
-    local host=$1 name words=() root
+    local host=$1 name words=() root since
     if nspawn_pid "$host" >/dev/null; then fail 1 "$host runs already"; fi
     name=$(prefix)-$host
     ip -n "$(hub)" link set "$host" up
@@ -268,7 +268,7 @@ boot() {
             --network-namespace-path="/run/netns/$name" --capability=CAP_NET_ADMIN \
             --resolv-conf=off --timezone=off --link-journal=no --console=pipe
     ) </dev/null >>"$run/$host/console.log" 2>&1 3>&- 8>&- &
-    printf '%s\n' "$!" >"$run/$host/nspawn.pid"
+    if lives "$!"; then printf '%s %s\n' "$!" "$since" >"$run/$host/process"; fi
 }
 
 # Waits until ssh answers and all units were started: await HOST
@@ -285,7 +285,7 @@ await() {
 
 # Ends a host's init by SIGKILL; the kernel then kills all its processes: end HOST
 end() {
-    local host=$1 pid init root deadline
+    local host=$1 pid init root deadline since
     if pid=$(nspawn_pid "$host"); then
         if init=$(init_pid "$host"); then kill -s KILL "$init"; else kill -s KILL "$pid"; fi
         deadline=$((SECONDS + end_limit_s))
@@ -294,7 +294,7 @@ end() {
             sleep 0.05
         done
     fi
-    rm -f -- "$run/$host/nspawn.pid"
+    rm -f -- "$run/$host/process"
     if [[ -d /run/systemd/nspawn/propagate/$(prefix)-$host ]]; then rmdir -- "/run/systemd/nspawn/propagate/$(prefix)-$host"; fi
     if has_systemd; then return; fi
     while read -r root; do
@@ -302,11 +302,12 @@ end() {
     done < <(cgroup_roots)
 }
 
-# A cgroup can be deleted a moment after the last of its processes has ended.
+# Ends who is left in a cgroup, and deletes it, which works a moment after the last of its processes has ended.
 cgroup_delete() {
-    local deadline=$((SECONDS + end_limit_s))
+    local pid deadline=$((SECONDS + end_limit_s))
     until find "$1" -depth -type d -exec rmdir -- {} + 2>/dev/null; do
         ((SECONDS < deadline)) || fail 1 "the cgroup $1 can't be deleted"
+        find "$1" -name cgroup.procs -exec cat -- {} + 2>/dev/null | while read -r pid; do kill -s KILL "$pid" 2>/dev/null || :; done
         sleep 0.05
     done
 }
@@ -381,7 +382,7 @@ main() {
         '' | -h | --help | help) usage && exit ;;
         run | ssh | status | settings) require_hosts ;;
         check | up | kill | start | replace | cut | heal | down | clean)
-            [[ $command == check || $EUID -eq 0 ]] || fail "$exit_cannot" "only root can do that"
+            [[ $EUID -eq 0 ]] || fail "$exit_cannot" "hosts with a systemd of their own can only be made by root"
             mkdir -p -- "$folder"
             exec 8>"$folder/lock"
             flock --wait 120 8 || fail 1 "another $0 works on these hosts for more than two minutes"
