@@ -9,7 +9,6 @@ tree=$(cd -- "$BATS_TEST_DIRNAME/../.." && pwd -P)
 work=${PYGMY_HOSTS_DIR:-$tree/.build/deploy}/run
 inventory=$work/hosts.yml
 frontends=(http://10.77.0.11:8010 http://10.77.0.12:8010)
-deploy_user=admin
 
 hosts() { "$tree/tests/deploy/hosts.sh" "$@" 3>&- </dev/null; }
 into() { hosts ssh "$@"; }
@@ -22,7 +21,7 @@ deploy_load() {
     mkdir -p "$work/controller"
 }
 
-# inventory_write ETCD REPLICAS FRONTENDS: lists with commas.
+# inventory_write ETCD REPLICAS FRONTENDS [CLIENTS]: lists with commas.
 # shellcheck disable=SC2154  # what `hosts settings` says
 inventory_write() {
     local host
@@ -37,7 +36,7 @@ inventory_write() {
         inventory_group etcd "$1"
         inventory_group replicas "$2"
         inventory_group frontends "$3"
-        inventory_group clients n4
+        if [[ -n ${4:-} ]]; then inventory_group clients "$4"; fi
     } >"$inventory"
 }
 
@@ -52,7 +51,7 @@ play() {
     (
         cd "$tree/ansible" || exit
         hosts run env -u PYTHONPATH HOME="$work/controller" ANSIBLE_CONFIG="$tree/ansible/ansible.cfg" ANSIBLE_NOCOLOR=1 ANSIBLE_STDOUT_CALLBACK=default \
-            ANSIBLE_SSH_CONTROL_PATH_DIR="$(control_folder)" ANSIBLE_CALLBACKS_ENABLED=ansible.posix.profile_tasks ansible-playbook -i "$inventory" "$@"
+            ANSIBLE_SSH_CONTROL_PATH_DIR="$(control_folder)" ansible-playbook -i "$inventory" "$@"
     )
 }
 
@@ -62,6 +61,7 @@ control_folder() {
     readlink "$work/control"
 }
 
+# shellcheck disable=SC2154  # of bats' run
 # Whether the recap of a play in $output says that nothing was changed, and nothing failed, on all of $@.
 changed_nothing() {
     local host
@@ -110,9 +110,9 @@ traffic_begin() {
     shift
     traffic_items
     rm -f "$work"/traffic.*
-    hosts run "$tree/.build/release/tools/traffic" --url "${frontends[0]}" --url "${frontends[1]}" "${items[@]}" --topic deploy --rate "$rate" --seconds 600 \
+    "$tree/tests/deploy/hosts.sh" run "$tree/.build/release/tools/traffic" --url "${frontends[0]}" --url "${frontends[1]}" "${items[@]}" --topic deploy --rate "$rate" --seconds 600 \
         --settle-seconds 30 --acks "$work/traffic.acks" --failures "$work/traffic.failures" --timeline "$work/traffic.timeline" "$@" \
-        >"$work/traffic.json" 2>"$work/traffic.err" &
+        >"$work/traffic.json" 2>"$work/traffic.err" 3>&- </dev/null &
     traffic_pid=$!
     wait_until 10 test -e "$work/traffic.failures"
 }
@@ -144,6 +144,13 @@ books_agree() {
     "$tree/tests/deploy/hosts.sh" ssh n1 'cat >/tmp/acks' <"$work/traffic.acks" 3>&-
     into n1 "sudo /tmp/compare $words --acks /tmp/acks --ca /etc/pygmy/tls/ca.crt --cert /etc/pygmy/tls/node.crt --key /etc/pygmy/tls/node.key --wait-seconds 30"
 }
+
+# Prints how many copies the traffic has bought, as a frontend tells.
+sold() { ask "${2:-${frontends[0]}}/lookup?id=${items[$((2 * $1 + 1))]}" | jq '1000000 - .item[0].count'; }
+has_sold() { [[ $(sold 0 "${2:-}") -gt $1 ]]; }
+
+# Waits until the traffic has bought so many more, which must not take longer than SECONDS: goes_on COUNT SECONDS
+goes_on() { wait_until "$2" has_sold $(($(sold 0) + $1)); }
 
 # In teardown: no traffic stays when a test fails.
 traffic_teardown() {

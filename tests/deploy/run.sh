@@ -20,6 +20,7 @@ for variable in "${!PYGMY_@}" "${!ANSIBLE_@}"; do [[ $variable == PYGMY_HOSTS_DI
 
 readonly hosts=tests/deploy/hosts.sh logs=.build/test/deploy
 readonly on_hosts=(site faults upgrade operations)
+readonly control=${PYGMY_HOSTS_DIR:-.build/deploy}/run/control # of ssh's shared connections (helpers.bash)
 readonly host_count=4 file_limit_s=1200 exit_cannot=3
 
 say() { printf '%s\n' "$*"; }
@@ -64,7 +65,12 @@ bring_up() {
 clean_up() {
     local code=$?
     trap '' INT TERM
-    if [[ $keep == yes ]]; then say "The hosts are left up; $hosts down ends them" >&2; else $hosts down || code=1; fi
+    if [[ $keep == yes ]]; then
+        say "The hosts are left up; $hosts down ends them" >&2
+    else
+        if [[ -L $control ]]; then rm -rf -- "$(readlink "$control")"; fi
+        $hosts down || code=1
+    fi
     exit "$code"
 }
 
