@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2154  # of helpers.bash
 # What operators do with a store that runs: more replicas and fewer, backups, new certificates, a load test.
 
 setup() {

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2154  # of helpers.bash
 # site.yml on bare machines, and the store that it makes. The other files of this folder go on with what this one leaves.
 
 setup() {
@@ -75,6 +76,7 @@ setup() {
 }
 
 @test "the workers run without rights, in a file system that they can't change" {
+    # shellcheck disable=SC2016  # the host's shell expands it
     into n1 'test "$(ps -o user= -C catalog,order,etcd | sort -u)" = pygmy'
     into n1 'systemd-analyze security --no-pager pygmy-catalog.service pygmy-order.service pygmy-etcd.service' | tail -n 3
     pid=$(into n1 'systemctl show -p MainPID --value pygmy-order.service')

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2154  # of helpers.bash
 # Rolling upgrades under load. The other versions are the package that was built, under other names; one of them with a worker that ends at once.
 
 setup_file() {
