@@ -23,6 +23,7 @@ teardown() {
     [[ $output == *n4* ]]
     # Frontends ask it.
     wait_until 20 eval 'into n4 "sudo grep -q lookup /var/log/pygmy/nginx-access.log || sudo grep -rqs lookup /var/log/pygmy"'
+    inventory_write n1,n2,n3 n1,n2,n3 n1,n2
     run play remove-replica.yml -e pygmy_host=n4
     echo "$output" | tail -n 60
     [ "$status" -eq 0 ]
