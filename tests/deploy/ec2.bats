@@ -45,7 +45,7 @@ teardown() {
 # Starts an imitation: account_start <folder> [--without-ssh]
 account_start() {
     local deadline=$((SECONDS + 60))
-    python3 "$tree/tests/deploy/ec2_api.py" "$@" >"$1/api.log" 2>&1 3>&- &
+    /usr/bin/python3 "$tree/tests/deploy/ec2_api.py" "$@" >"$1/api.log" 2>&1 3>&- &
     echo $! >"$1/pid"
     until [[ -e $1/port ]]; do
         if ((SECONDS > deadline)) || ! kill -0 "$(<"$1/pid")"; then cat "$1/api.log" && return 1; fi
@@ -134,7 +134,7 @@ foreign_state() { jq -S '{keys: (.keys | del(.pygmy)), groups: [.groups[] | sele
 
 @test "placing: a zone takes as few of a kind as can be, and nothing that exists moves" {
     # (-I: the folder ansible/ of the tree is not the package of that name.)
-    run python3 -I -B - "$tree/ansible/filter_plugins" <<'PYTHON'
+    run /usr/bin/python3 -I -B - "$tree/ansible/filter_plugins" <<'PYTHON'
 import sys
 sys.path.insert(0, sys.argv[1])
 from ec2_plan import ec2_machines, ec2_place
@@ -322,7 +322,7 @@ GROUPS
     recap failed
     said "There is a security group pygmy-inside"
     api foreign -d '{"keys": [{"name": "shop"}]}'
-    up -e ec2_deployment=shop
+    up -e pygmy_deployment=shop
     recap failed
     said "There is a key pair shop that ec2.yml did not make"
     [[ -z $(writes "$work/calls") ]]
@@ -335,7 +335,7 @@ GROUPS
     recap failed
     said "was made from another public key than $work/mine.pub"
     # On an account without one it is used as it is, and no other is made.
-    up --check -e "ec2_public_key_file=$work/mine.pub" -e ec2_deployment=shop -e "pygmy_secrets_dir=$work/shop"
+    up --check -e "ec2_public_key_file=$work/mine.pub" -e pygmy_deployment=shop -e "pygmy_secrets_dir=$work/shop"
     recap 5
     [[ -z $(writes "$work/calls") ]]
 }
