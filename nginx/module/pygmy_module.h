@@ -1,6 +1,6 @@
 /*
  * pygmy_module: what the parts of nginx's module share: ngx_http_pygmy_module.c the cache, figures.c what is counted, trace.c by which id
- * a request is followed. They are one nginx module, in one shared object.
+ * a request is followed, balancer.c which node is asked. They are one nginx module, in one shared object.
  */
 #ifndef PYGMY_NGINX_PYGMY_MODULE_H
 #define PYGMY_NGINX_PYGMY_MODULE_H
@@ -16,6 +16,12 @@ typedef struct {
 	ngx_uint_t route;             /* enum cache_route, or NGX_CONF_UNSET_UINT */
 	ngx_flag_t counted;
 } pygmy_location;
+
+typedef struct {
+	ngx_uint_t kind;              /* enum rotation_kind */
+	ngx_uint_t policy;
+	bool unblamed;
+} pygmy_upstream;
 
 extern ngx_module_t ngx_http_pygmy_module;
 
@@ -53,6 +59,14 @@ void pygmy_module_count(struct frontend_counters *counters);
 
 /* Called by Lua: the page for /metrics; see frontend_metrics.h. 0 before anything was attached. */
 size_t pygmy_module_metrics(char text[FRONTEND_METRICS_MAX_BYTES]);
+
+/* ---- the nodes -------------------------------------------------------------------------------- */
+
+void *pygmy_balancer_create_upstream(ngx_conf_t *cf);
+char *pygmy_balancer_nodes(ngx_conf_t *cf, ngx_command_t *command, void *conf);
+
+/* The rotation that Lua attached; NULL: this nginx is no frontend of a cluster. */
+struct rotation *pygmy_attached_rotation(void);
 
 /* ---- trace ids -------------------------------------------------------------------------------- */
 
