@@ -27,6 +27,7 @@ bool rotation_claim_probe(struct rotation *, const struct rotation_node *, int, 
 bool rotation_claim_list(struct rotation *, int64_t, int64_t);
 bool rotation_file_save(const struct rotation *, const struct rotation_list *, const char *);
 bool rotation_file_load(struct rotation *, const char *);
+size_t rotation_show(const struct rotation *, const struct rotation_list *, char *);
 ]]
 
 local ffi_string = ffi.string
@@ -39,6 +40,7 @@ local PROBE_INTERVAL_MS = 250
 local PROBE_DEADLINE_MS = 500
 local LIST_INTERVAL_MS = 1000
 local LIST_DEADLINE_MS = 900
+local SHOW_MAX_BYTES = 256 + 32 * (160 + 2 * 200)     -- ROTATION_SHOW_MAX_BYTES
 local SEEDS_AFTER_MS = 5000           -- without an answer to any question
 
 local _M = {}
@@ -136,6 +138,15 @@ local function tick(premature)
 			end
 		end
 	end
+end
+
+-- GET /nodes: the rotation as JSON.
+function _M.show()
+	local text = ffi.new("char[?]", SHOW_MAX_BYTES + 1)
+	lib.rotation_look(rotation, list)
+	local len = tonumber(lib.rotation_show(rotation, list, text))
+	ngx.header.content_length = len
+	ngx.print(ffi_string(text, len))
 end
 
 -- Where nodes are no business of this nginx, nothing is done.
