@@ -55,7 +55,7 @@ LOAD_SRC := $(wildcard client/load/*.c)
 NGINX_SRC := $(wildcard nginx/*.c)
 # nginx's module, which is also the library that its Lua calls; and what it shares with the workers.
 NGINX_MODULE_SRC := $(wildcard nginx/module/*.c)
-NGINX_DB_SRC := db/slot.c db/changes.c db/query_string.c
+NGINX_DB_SRC := db/slot.c db/changes.c db/query_string.c db/node_list.c db/node_name.c
 NGINX_HEADERS := .build/nginx
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)

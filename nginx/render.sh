@@ -141,17 +141,16 @@ check_frontend_settings() {
         fail "PYGMY_PUSH_URL must say where the nodes reach this frontend, like $scheme://192.0.2.1:8019: '$push_url'"
 }
 
-# Prints a server line for each URL of the list in variable $1; $2 are the words behind the address, $3... the weights of the first ones.
+# Prints a server line for each URL of the list in variable $1.
 servers() {
-    local urls url list=${!1:-} words=$2 LC_ALL=C
+    local urls url list=${!1:-} LC_ALL=C
     IFS=, read -r -a urls <<<"$list"
     [[ ${#urls[@]} -ge 1 && ${#urls[@]} -le $members_max ]] || fail "$1 must have 1 to $members_max URLs: '$list'"
     for url in "${urls[@]}"; do
         [[ $url =~ ^https?://((\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+):[1-9][0-9]{0,4})/?$ ]] ||
             fail "$1 must have URLs like http://127.0.1.1:8011, with commas between: '$list'"
         [[ $url == "$scheme":* ]] || fail "$1: with TLS all nodes have https:// URLs, without none: '$url'"
-        printf '%sserver %s %s;\n' "$indent" "${BASH_REMATCH[1]}" "$words${3:+ weight=$3}"
-        if [[ $# -gt 2 ]]; then set -- "${@:1:2}" "${@:4}"; fi
+        printf '%sserver %s;\n' "$indent" "${BASH_REMATCH[1]}"
     done
 }
 
@@ -173,7 +172,7 @@ list_values() {
     done
     values+=([FRONTEND_NAME]='' [PUSH_URL]='' [RUN_DIR]=$PYGMY_RUN_DIR [LISTEN]=$PYGMY_LISTEN [LEASE_MS]=$PYGMY_LEASE_MS [LOG_LEVEL]=$log_level [VIA]=$via
         [WORKERS]=$workers [FILES]=$files [CONNECTIONS]=$connections [OPEN_FILES]=$open_files [KEEPALIVE]=$keepalive
-        [READ_ERRORS]=error_pages.conf)
+        [READ_ERRORS]=error_pages.conf [NODES]=false)
     if [[ $PYGMY_ROLE == store ]]; then return; fi
     values+=([NODE]=$PYGMY_NODE [PEER_TOKEN]=$token [TLS]=$tls [SSL]='' [TLS_SERVER]='' [TLS_CLIENT]='' [SCHEME]=http)
     if [[ $tls == on ]]; then
@@ -184,23 +183,14 @@ list_values() {
     if [[ $PYGMY_ROLE == frontend ]]; then list_nodes; fi
 }
 
-# The nodes of a frontend, and what it does when none of them can answer.
+# The nodes with which a frontend begins, and what it does when none of them can answer.
 list_nodes() {
-    values+=([FRONTEND_NAME]=$PYGMY_FRONTEND_NAME [PUSH_URL]=$push_url)
-    local scheme=${values[SCHEME]} once='max_fails=1 fail_timeout=1s' always='max_fails=0 backup' tries name
-    values[CATALOG_SERVERS]=$(servers PYGMY_CATALOG_URL "$once") || exit
-    values[ORDER_SERVERS]=$(servers PYGMY_ORDER_URL "$once" 10000 50) || exit
-    values[ORDER_BACKUPS]=$(servers PYGMY_ORDER_URL "$always")
-    values[STALE_BACKUPS]=$(servers PYGMY_CATALOG_URL "$always")
-    # As many tries as there are always servers left to ask: where nginx finds none it says 502 in place of the last one's answer.
-    tries=$(wc -l <<<"${values[CATALOG_SERVERS]}")
-    if [[ $tries -eq 1 ]]; then
-        tries=2
-        for name in ORDER_BACKUPS STALE_BACKUPS; do values[$name]+=$'\n'${values[$name]}; done
-    fi
-    values+=([TRIES]=$tries [STALE]='' [CATALOG_BACKUPS]=${values[STALE_BACKUPS]})
+    local scheme=${values[SCHEME]}
+    values+=([FRONTEND_NAME]=$PYGMY_FRONTEND_NAME [PUSH_URL]=$push_url [NODES]=true [READS]=turns [STALE]='')
+    values[CATALOG_SERVERS]=$(servers PYGMY_CATALOG_URL) || exit
+    values[ORDER_SERVERS]=$(servers PYGMY_ORDER_URL) || exit
     if [[ $PYGMY_STALE_READS == on ]]; then
-        values+=([READ_ERRORS]=stale_errors.conf [STALE]='include nginx/conf/via/stale.conf;' [CATALOG_BACKUPS]='')
+        values+=([READ_ERRORS]=stale_errors.conf [STALE]='include nginx/conf/via/stale.conf;' [READS]=ready)
     fi
 }
 
