@@ -75,6 +75,7 @@
 #define ADMISSION_INTERVAL_AGAIN_MS 100           /* the same, behind an overload not longer ago than: */
 #define ADMISSION_MEMORY_MS 10000
 #define ADMISSION_STANDING_MS 100                 /* meanwhile who waited longer is refused */
+#define ADMISSION_WAIT_MAX_MS 10000               /* nginx lets nothing wait so long: two clocks disagree, and nothing follows from them */
 
 /* Time, milliseconds */
 #define CONNECTION_IO_MS 5000                     /* reading from and writing to nginx */

@@ -160,9 +160,11 @@ size_up() {
 
     # Each client's connection may need one to a worker; the rest is for everybody else.
     clients=$(((connections - $(least "$connections_reserved" $((connections / 4)))) / 2))
+    direct=$((clients / 4)) public=$((clients - clients / 4))
+    if [[ $PYGMY_ROLE == node ]]; then direct=$clients; fi
     client_connections=0
     # A node's clients are frontends, each with many connections.
-    if [[ $PYGMY_CLIENT_CONNECTIONS != off && $PYGMY_ROLE != node ]]; then client_connections=$(least "$PYGMY_CLIENT_CONNECTIONS" "$clients"); fi
+    if [[ $PYGMY_CLIENT_CONNECTIONS != off && $PYGMY_ROLE != node ]]; then client_connections=$(least "$PYGMY_CLIENT_CONNECTIONS" "$direct"); fi
 
     # Idle connections bind no thread of a worker (see connections.h), but each is one of the worker's connections_max.
     keepalive=$((connections_max / 4 / workers))
@@ -230,7 +232,7 @@ list_values() {
 # How much of it one client may have. (All connections from a proxy are its own, whoever's requests they carry.)
 list_client_limits() {
     local network
-    values+=([CLIENTS]=$clients [CLIENT_CONNECTIONS]=$client_connections [WRITE_ZONE]='' [WRITE_LIMIT]='' [REAL_IP]='' [KNOWN_GEO]='' [KNOWN_CLIENTS]='')
+    values+=([PUBLIC]=$public [DIRECT]=$direct [CLIENT_CONNECTIONS]=$client_connections [WRITE_ZONE]='' [WRITE_LIMIT]='' [REAL_IP]='' [KNOWN_GEO]='' [KNOWN_CLIENTS]='')
     for network in "${known[@]}"; do values[KNOWN_GEO]+="$indent$network 1;"$'\n'; done
     values[KNOWN_GEO]=${values[KNOWN_GEO]%$'\n'}
     if [[ $((${#known[@]} + ${#proxies[@]})) -gt 0 ]]; then values[KNOWN_CLIENTS]="pygmy_known_clients ${known[*]} ${proxies[*]};"; fi

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "db/limits.h"
+
 struct parameter_name {
 	struct slice name;
 	size_t offset;                /* of its slice in struct request */
@@ -198,7 +200,8 @@ int64_t request_waited_ms(const struct request *request, int64_t now_ms)
 	if (!decimal_parse((struct slice){ text.ptr, text.len - 4 }, INT64_MAX / 2000, &seconds))
 		return 0;
 	int64_t arrived_ms = (int64_t)(1000 * seconds + milliseconds);
-	return now_ms > arrived_ms ? now_ms - arrived_ms : 0;
+	int64_t waited_ms = now_ms - arrived_ms;
+	return waited_ms > 0 && waited_ms <= ADMISSION_WAIT_MAX_MS ? waited_ms : 0;
 }
 
 bool request_min_revision(const struct request *request, uint64_t *revision, struct refusal *refusal)

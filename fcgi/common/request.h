@@ -73,7 +73,7 @@ bool request_has_body(const struct request *request);
 bool request_read_body(struct request *request, const struct request_source *source, size_t max_bytes, struct arena *arena,
 	struct refusal *refusal);
 
-/* How long the request has waited at now_ms (wall clock), 0 when nginx does not say. */
+/* How long the request has waited at now_ms (wall clock), 0 when nginx does not say, or cannot mean it (ADMISSION_WAIT_MAX_MS). */
 int64_t request_waited_ms(const struct request *request, int64_t now_ms);
 
 /* The least revision at which the request may be answered: the larger of the client's and nginx's. Errors: INVALID_HEADER. */

@@ -1,9 +1,9 @@
 /*
  * guard: how many connections clients may have open, so that there always are some left for pushes, leases and operators.
  *
- *     pygmy_connections 3840 256;      in http: at each nginx worker, of all clients and of one (0: as many as of all)
+ *     pygmy_connections 2880 960 256;  in http: at each nginx worker, on public ports, on direct ones, and of one client (0: no limit)
  *     pygmy_known_clients 10.0.0.0/8;  in http: who is not counted as one client
- *     pygmy_guarded on;                in a server: its port is for clients
+ *     pygmy_guarded public;            in a server: its port is for clients; or direct: a worker's own port, for operators, too
  *
  * nginx's own limit_conn counts connections with a request under way, and neither the idle ones nor those that send their request by the
  * byte. So this stands before nginx's first look at a connection, in the place of its handler of the listening socket. When all
@@ -25,11 +25,12 @@
 /* What a connection's pool remembers. */
 struct guarded {
 	uint64_t key;
+	enum pygmy_guarded kind;
 	bool is_counted;              /* as one of its client's */
 };
 
 static struct client_table *clients;  /* this worker's; NULL: there was no memory for it, and nobody is counted as one client */
-static ngx_int_t open_connections;
+static ngx_int_t open_connections[PYGMY_GUARDED_KINDS];
 
 static const pygmy_main *main_conf(void)
 {
@@ -71,24 +72,26 @@ static void refuse(ngx_connection_t *c, enum frontend_rejection reason)
 
 /* ---- taking ----------------------------------------------------------------------------------- */
 
-static void take_connection(ngx_connection_t *c);
+static void take_public(ngx_connection_t *c);
+static void take_direct(ngx_connection_t *c);
+static const ngx_connection_handler_pt HANDLERS[PYGMY_GUARDED_KINDS] = { ngx_http_init_connection, take_public, take_direct };
 
 static void forget(void *data)
 {
 	struct guarded *guarded = data;
-	open_connections--;
+	open_connections[guarded->kind]--;
 	if (guarded->is_counted)
 		client_table_remove(clients, guarded->key);
 }
 
-/* Closes the client's connection that has been idle longest. False when none is idle. */
-static bool evict_idle(void)
+/* Closes the connection of that kind that has been idle longest. False when none is idle. */
+static bool evict_idle(enum pygmy_guarded kind)
 {
 	ngx_queue_t *queue = &((ngx_cycle_t *)ngx_cycle)->reusable_connections_queue;
 	ngx_queue_t *at = ngx_queue_last(queue);
 	for (int looked = 0; at != ngx_queue_sentinel(queue) && looked < EVICT_LOOK_MAX; looked++, at = ngx_queue_prev(at)) {
 		ngx_connection_t *c = ngx_queue_data(at, ngx_connection_t, queue);
-		if (c->listening == NULL || c->listening->handler != take_connection)
+		if (c->listening == NULL || c->listening->handler != HANDLERS[kind])
 			continue;
 		c->close = 1;
 		c->read->handler(c->read);
@@ -103,7 +106,7 @@ static bool is_known(const pygmy_main *conf, const ngx_connection_t *c)
 	return conf->known != NULL && ngx_cidr_match(c->sockaddr, conf->known) == NGX_OK;
 }
 
-static void take_connection(ngx_connection_t *c)
+static void take_connection(ngx_connection_t *c, enum pygmy_guarded kind)
 {
 	const pygmy_main *conf = main_conf();
 	uint64_t key = 0;
@@ -112,7 +115,7 @@ static void take_connection(ngx_connection_t *c)
 		refuse(c, FRONTEND_REJECTED_CLIENT);
 		return;
 	}
-	if (open_connections >= conf->connections_max && !evict_idle()) {
+	if (open_connections[kind] >= conf->connections_max[kind] && !evict_idle(kind)) {
 		refuse(c, FRONTEND_REJECTED_FULL);
 		return;
 	}
@@ -122,46 +125,56 @@ static void take_connection(ngx_connection_t *c)
 		return;
 	}
 	cleanup->handler = forget;
-	*(struct guarded *)cleanup->data = (struct guarded){ key, is_counted };
-	open_connections++;
+	*(struct guarded *)cleanup->data = (struct guarded){ key, kind, is_counted };
+	open_connections[kind]++;
 	if (is_counted)
 		client_table_add(clients, key);
 	ngx_http_init_connection(c);
 }
 
+static void take_public(ngx_connection_t *c)
+{
+	take_connection(c, PYGMY_GUARDED_PUBLIC);
+}
+
+static void take_direct(ngx_connection_t *c)
+{
+	take_connection(c, PYGMY_GUARDED_DIRECT);
+}
+
 /* ---- nginx ------------------------------------------------------------------------------------ */
 
-static bool is_for_clients(const ngx_listening_t *listening)
+static enum pygmy_guarded kind_of(const ngx_listening_t *listening)
 {
 	const ngx_http_port_t *port = listening->servers;
 	const ngx_http_core_srv_conf_t *server;
 	if (listening->handler != ngx_http_init_connection || port == NULL || port->naddrs == 0)
-		return false;
+		return PYGMY_GUARDED_NOT;
 	if (listening->sockaddr->sa_family == AF_INET)
 		server = ((const ngx_http_in_addr_t *)port->addrs)[0].conf.default_server;
 	else if (listening->sockaddr->sa_family == AF_INET6)
 		server = ((const ngx_http_in6_addr_t *)port->addrs)[0].conf.default_server;
 	else
-		return false;
+		return PYGMY_GUARDED_NOT;
 	const pygmy_location *conf = server->ctx->loc_conf[ngx_http_pygmy_module.ctx_index];
-	return conf->guarded == 1;
+	return (enum pygmy_guarded)conf->guarded;
 }
 
 void pygmy_guard_install(ngx_cycle_t *cycle)
 {
 	ngx_listening_t *listening = cycle->listening.elts;
 	const pygmy_main *conf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_pygmy_module);
-	for (ngx_uint_t i = 0; conf != NULL && conf->connections_max > 0 && i < cycle->listening.nelts; i++)
-		if (is_for_clients(&listening[i]))
-			listening[i].handler = take_connection;
+	for (ngx_uint_t i = 0; conf != NULL && conf->connections_max[PYGMY_GUARDED_PUBLIC] > 0 && i < cycle->listening.nelts; i++)
+		if (kind_of(&listening[i]) != PYGMY_GUARDED_NOT)
+			listening[i].handler = HANDLERS[kind_of(&listening[i])];
 }
 
 void pygmy_guard_start_worker(ngx_cycle_t *cycle)
 {
 	const pygmy_main *conf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_pygmy_module);
-	if (conf == NULL || conf->connections_max <= 0 || conf->client_max <= 0)
+	if (conf == NULL || conf->client_max <= 0)
 		return;
-	clients = client_table_create((uint32_t)conf->connections_max);
+	clients = client_table_create((uint32_t)(conf->connections_max[PYGMY_GUARDED_PUBLIC] + conf->connections_max[PYGMY_GUARDED_DIRECT]));
 	if (clients == NULL)
 		ngx_log_error(NGX_LOG_WARN, cycle->log, 0, "no memory to count connections of clients in");
 }
@@ -173,9 +186,11 @@ char *pygmy_guard_set_connections(ngx_conf_t *cf, ngx_command_t *command, void *
 	pygmy_main *conf = at;
 	const ngx_str_t *words = cf->args->elts;
 	(void)command;
-	conf->connections_max = ngx_atoi(words[1].data, words[1].len);
-	conf->client_max = ngx_atoi(words[2].data, words[2].len);
-	return conf->connections_max <= 0 || conf->client_max < 0 ? "takes a number above 0, and a number" : NGX_CONF_OK;
+	conf->connections_max[PYGMY_GUARDED_PUBLIC] = ngx_atoi(words[1].data, words[1].len);
+	conf->connections_max[PYGMY_GUARDED_DIRECT] = ngx_atoi(words[2].data, words[2].len);
+	conf->client_max = ngx_atoi(words[3].data, words[3].len);
+	return conf->connections_max[PYGMY_GUARDED_PUBLIC] <= 0 || conf->connections_max[PYGMY_GUARDED_DIRECT] <= 0 || conf->client_max < 0
+		? "takes two numbers above 0, and a number" : NGX_CONF_OK;
 }
 
 char *pygmy_guard_add_known(ngx_conf_t *cf, ngx_command_t *command, void *at)

@@ -449,14 +449,20 @@ static ngx_conf_enum_t routes[] = {
 	{ ngx_null_string, 0 }
 };
 
+static ngx_conf_enum_t ports[] = {
+	{ ngx_string("public"), PYGMY_GUARDED_PUBLIC },
+	{ ngx_string("direct"), PYGMY_GUARDED_DIRECT },
+	{ ngx_null_string, 0 }
+};
+
 static ngx_command_t commands[] = {
 	{ ngx_string("pygmy_coherent"), NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1, ngx_conf_set_enum_slot, NGX_HTTP_LOC_CONF_OFFSET,
 	  offsetof(pygmy_location, route), routes },
 	{ ngx_string("pygmy_counted"), NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_FLAG, ngx_conf_set_flag_slot,
 	  NGX_HTTP_LOC_CONF_OFFSET, offsetof(pygmy_location, counted), NULL },
-	{ ngx_string("pygmy_guarded"), NGX_HTTP_SRV_CONF | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
-	  offsetof(pygmy_location, guarded), NULL },
-	{ ngx_string("pygmy_connections"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE2, pygmy_guard_set_connections, NGX_HTTP_MAIN_CONF_OFFSET, 0,
+	{ ngx_string("pygmy_guarded"), NGX_HTTP_SRV_CONF | NGX_CONF_TAKE1, ngx_conf_set_enum_slot, NGX_HTTP_LOC_CONF_OFFSET,
+	  offsetof(pygmy_location, guarded), ports },
+	{ ngx_string("pygmy_connections"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE3, pygmy_guard_set_connections, NGX_HTTP_MAIN_CONF_OFFSET, 0,
 	  NULL },
 	{ ngx_string("pygmy_known_clients"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, pygmy_guard_add_known, NGX_HTTP_MAIN_CONF_OFFSET, 0, NULL },
 	ngx_null_command
@@ -471,7 +477,7 @@ static void *create_location(ngx_conf_t *cf)
 {
 	pygmy_location *location = ngx_palloc(cf->pool, sizeof *location);
 	if (location != NULL)
-		*location = (pygmy_location){ .route = NGX_CONF_UNSET_UINT, .counted = NGX_CONF_UNSET, .guarded = NGX_CONF_UNSET };
+		*location = (pygmy_location){ .route = NGX_CONF_UNSET_UINT, .counted = NGX_CONF_UNSET, .guarded = NGX_CONF_UNSET_UINT };
 	return location;
 }
 
@@ -480,7 +486,7 @@ static char *merge_location(ngx_conf_t *cf, void *above, void *location)
 {
 	(void)cf;
 	ngx_conf_merge_value(((pygmy_location *)location)->counted, ((pygmy_location *)above)->counted, 0);
-	ngx_conf_merge_value(((pygmy_location *)location)->guarded, ((pygmy_location *)above)->guarded, 0);
+	ngx_conf_merge_uint_value(((pygmy_location *)location)->guarded, ((pygmy_location *)above)->guarded, PYGMY_GUARDED_NOT);
 	return NGX_CONF_OK;
 }
 

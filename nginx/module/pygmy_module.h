@@ -12,14 +12,17 @@
 
 #include "nginx/frontend_metrics.h"
 
+/* Whose port a server's is: guard.c. */
+enum pygmy_guarded { PYGMY_GUARDED_NOT, PYGMY_GUARDED_PUBLIC, PYGMY_GUARDED_DIRECT, PYGMY_GUARDED_KINDS };
+
 typedef struct {
 	ngx_uint_t route;             /* enum cache_route, or NGX_CONF_UNSET_UINT */
 	ngx_flag_t counted;
-	ngx_flag_t guarded;
+	ngx_uint_t guarded;           /* enum pygmy_guarded */
 } pygmy_location;
 
 typedef struct {
-	ngx_int_t connections_max;    /* of clients, at each worker; 0: not guarded */
+	ngx_int_t connections_max[PYGMY_GUARDED_KINDS];       /* at each nginx worker; 0: not guarded */
 	ngx_int_t client_max;         /* of one client; 0: no limit */
 	ngx_array_t *known;           /* of ngx_cidr_t: not counted as one client; or NULL */
 } pygmy_main;
