@@ -76,7 +76,7 @@ FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 # Everything below is relative to the clone, whose path may hold spaces. Recipes with a + build in parallel by themselves.
 JOBS = -j$(shell nproc)
 
-.PHONY: run stop restart status logs restore reset bench bench-cluster loadtest faulttest test test-deploy unit system sanitized fuzz simulation lint test-fresh clean deps deb install
+.PHONY: run stop restart status logs restore reset bench bench-cluster loadtest faulttest coherence test test-deploy unit system sanitized fuzz simulation lint test-fresh clean deps deb install
 run: ## install what is missing, build, start the store and show it working
 	@client/deps.sh run
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
@@ -127,6 +127,11 @@ faulttest: ## hurt the running cluster under traffic and compare the replicas (c
 	@client/deps.sh run cluster
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= $(B)/tools/traffic $(B)/tools/compare
 	@client/faulttest.sh
+
+coherence: ## look for a stale read in a throwaway cluster with lost pushes, slow fills and faults (ARGS='--help' tells the options)
+	@client/deps.sh run cluster
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= all $(B)/tools/coherence_check $(B)/tools/peer_proxy
+	@client/coherencetest.sh --own $(ARGS)
 
 test: ## install what is missing, build and run every test
 	@client/deps.sh test
