@@ -152,10 +152,11 @@ fuzz: ## run every fuzz target for FUZZ_SECONDS=3 seconds
 test-fresh: ## try make run and make test on a fresh Debian in a chroot (root, network, minutes)
 	@tests/fresh_machine.sh
 
-bench: ## measure the store; prints a table, writes CSV and plots
-	@client/deps.sh bench
+bench: ## measure the store, and what more frontends cost and bring; prints tables, writes CSV and plots
+	@client/deps.sh bench cluster
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all tools
 	@tests/bench/bench.sh
+	@tests/bench/frontends_bench.sh
 
 bench-cluster: ## measure a cluster of three nodes, beside PostgreSQL with two synchronous standbys
 	@client/deps.sh bench-cluster

@@ -29,6 +29,7 @@ struct worker_app {
 	bool loads_catalogue;             /* on the store's first start */
 	bool logs_transactions;
 	bool makes_snapshots;             /* for /snapshot */
+	bool is_mostly_quick;             /* most requests wait for nobody, on a store on one machine */
 };
 
 struct worker {
