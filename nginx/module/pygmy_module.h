@@ -28,6 +28,7 @@ typedef struct {
 	bool unblamed;
 } pygmy_upstream;
 
+typedef struct {
 	ngx_int_t connections_max[PYGMY_GUARDED_KINDS];       /* at each nginx worker; 0: not guarded */
 	ngx_int_t client_max;         /* of one client; 0: no limit */
 	ngx_array_t *known;           /* of ngx_cidr_t: not counted as one client; or NULL */
