@@ -9,6 +9,7 @@ has been found ready.
 
 import glob
 import os
+import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -92,16 +93,14 @@ def is_active(module, unit):
     return code == 0
 
 
-def now_ns(module):
+def now_ns():
     """The time as files get it: that of a file made now."""
-    path = os.path.join(module.tmpdir, 'now')
-    with open(path, 'w', encoding='ascii'):
-        pass
-    return os.stat(path).st_mtime_ns
+    with tempfile.TemporaryFile() as file:
+        return os.fstat(file.fileno()).st_mtime_ns
 
 
 def check(module):
-    result = {'start': [], 'restart': [], 'reload': [], 'why': [], 'now_ns': str(now_ns(module)), 'changed': False}
+    result = {'start': [], 'restart': [], 'reload': [], 'why': [], 'now_ns': str(now_ns()), 'changed': False}
     for unit in module.params['units']:
         name = unit['name']
         if not is_active(module, name):
