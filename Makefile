@@ -76,7 +76,7 @@ FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 # Everything below is relative to the clone, whose path may hold spaces. Recipes with a + build in parallel by themselves.
 JOBS = -j$(shell nproc)
 
-.PHONY: run stop restart status logs restore reset bench bench-cluster loadtest faulttest test unit system sanitized fuzz simulation lint test-fresh clean deps
+.PHONY: run stop restart status logs restore reset bench bench-cluster loadtest faulttest test unit system sanitized fuzz simulation lint test-fresh clean deps deb install
 run: ## install what is missing, build, start the store and show it working
 	@client/deps.sh run
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
@@ -161,6 +161,13 @@ loadtest: ## load a throwaway store, show how it holds up (ARGS='--help' tells t
 	@client/deps.sh bench
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
 	@client/loadtest.sh $(if $(findstring --url,$(ARGS)),,--own) $(ARGS)
+
+deb: ## build the Debian package of this distribution, .build/deb/pygmy_*.deb (DEB_VERSION=1.2.3-1: another version)
+	@client/deps.sh deb
+	@ansible/package/build.sh $(if $(DEB_VERSION),'$(DEB_VERSION)')
+
+install: ## put what the package holds below DESTDIR=, after make all
+	@ansible/package/install.sh '$(subst ','\'',$(DESTDIR))'
 
 deps: ## install the packages that run and test need
 	@client/deps.sh run test

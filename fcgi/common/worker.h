@@ -53,7 +53,7 @@ struct worker {
 /* Fills in what needs no I/O: routes and metrics. For tests too. */
 void worker_init(struct worker *worker, const struct worker_app *app);
 
-/* main() of an app. Returns the exit status. */
-int worker_run(const struct worker_app *app);
+/* main() of an app, whose only argument is --version. Returns the exit status. */
+int worker_run(const struct worker_app *app, int argc, char **argv);
 
 #endif
