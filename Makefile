@@ -76,7 +76,7 @@ FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 # Everything below is relative to the clone, whose path may hold spaces. Recipes with a + build in parallel by themselves.
 JOBS = -j$(shell nproc)
 
-.PHONY: run stop restart status logs restore reset bench bench-cluster loadtest faulttest test unit system sanitized fuzz simulation lint test-fresh clean deps deb install
+.PHONY: run stop restart status logs restore reset bench bench-cluster loadtest faulttest test test-deploy unit system sanitized fuzz simulation lint test-fresh clean deps deb install
 run: ## install what is missing, build, start the store and show it working
 	@client/deps.sh run
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
@@ -173,7 +173,13 @@ deps: ## install the packages that run and test need
 	@client/deps.sh run test
 
 clean: ## delete what was built (a running store goes on)
+	@if [ -e .build/deploy/run ]; then tests/deploy/hosts.sh down; fi
 	rm -rf .build
+
+test-deploy: ## deploy to hosts of its own on this machine, for real (needs root; tests/deploy/run.sh --help)
+	@client/deps.sh test deploy
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= all $(B)/tools/traffic $(B)/tools/compare
+	@tests/deploy/run.sh
 
 # ---- how it is built -----------------------------------------------------------------------------
 # One short line per file; V=1 shows whole commands.
@@ -197,7 +203,7 @@ preflight:
 		{ echo "$$tool is missing; client/deps.sh installs what the build needs" >&2; exit 1; }; done
 	@pkg-config --exists $(PACKAGES) || \
 		{ echo "libraries are missing; client/deps.sh installs what the build needs" >&2; exit 1; }
-	@foreign=$$(find .build ! -writable -print -quit 2>/dev/null || :); if [ -n "$$foreign" ]; then \
+	@foreign=$$(find .build -path .build/deploy -prune -o ! -writable -print -quit 2>/dev/null || :); if [ -n "$$foreign" ]; then \
 		echo "$$foreign belongs to $$(stat -c %U "$$foreign"), so this tree was built by another user (sudo?);" \
 			"delete it with: sudo rm -rf .build" >&2; exit 1; fi
 
