@@ -91,7 +91,7 @@ as_user() {
 
 # play <folder> <playbook> <words...>
 play() {
-    (cd "$tree/ansible" && as_user "$1" timeout 300 ansible-playbook -i localhost, "$2" -e "pygmy_secrets_dir=$1/secrets" \
+    (cd "$tree/ansible" && as_user "$1" timeout 900 ansible-playbook -i localhost, "$2" -e "pygmy_secrets_dir=$1/secrets" \
         -e "ec2_own_address_url=http://127.0.0.1:$api_port/own-address" -e "ec2_ssh_port=$ssh_port" "${@:3}")
 }
 
