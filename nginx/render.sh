@@ -184,7 +184,8 @@ list_values() {
 # The nodes with which a frontend begins, and what it does when none of them can answer.
 list_nodes() {
     local scheme=${values[SCHEME]}
-    values+=([FRONTEND_NAME]=$PYGMY_FRONTEND_NAME [PUSH_URL]=$push_url [NODES]=true [READS]=turns [STALE]='')
+    values+=([FRONTEND_NAME]=$PYGMY_FRONTEND_NAME [PUSH_URL]=$push_url [NODES]=true [READS]=turns [STALE]=''
+        [LAG_MS]=$((PYGMY_LEASE_MS * 3 / 4 + 1)))
     values[CATALOG_SERVERS]=$(servers PYGMY_CATALOG_URL) || exit
     values[ORDER_SERVERS]=$(servers PYGMY_ORDER_URL) || exit
     if [[ $PYGMY_STALE_READS == on ]]; then

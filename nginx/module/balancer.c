@@ -7,8 +7,8 @@
  *         keepalive 64;            behind pygmy_nodes
  *     }
  *
- * turns, first: as rotation.h says. ready: as turns, but only nodes that are in: with none, nginx answers 502 at once (its error page asks for a
- * stale answer then). named: the one that the request names in X-Pygmy-Node, as slot-id: for probes.
+ * turns, first: as rotation.h says. ready: as turns, but no node that says it is not ready: when only such are left, nginx answers 502 at once (its
+ * error page asks one of them for a stale answer then). named: the one that the request names in X-Pygmy-Node, as slot-id: for probes.
  * A try that failed takes its node out of the rotation; unblamed: it does not (what the client asked for may be why it failed).
  *
  * An address that nginx finds for a seed's host name when it reads its configuration is one that is known; what else is a name
@@ -81,7 +81,7 @@ static const struct rotation_node *choose(pygmy_peer *peer)
 	if (index < 0)
 		return NULL;
 	const struct rotation_node *node = &list.nodes[index];
-	if (upstream->policy == POLICY_READY && rotation_state(attached_rotation, node, kind) != ROTATION_IN)
+	if (upstream->policy == POLICY_READY && rotation_state(attached_rotation, node, kind) == ROTATION_UNREADY)
 		return NULL;
 	return node;
 }
