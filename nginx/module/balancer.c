@@ -11,11 +11,9 @@
  * error page asks one of them for a stale answer then). named: the one that the request names in X-Pygmy-Node, as slot-id: for probes.
  * A try that failed takes its node out of the rotation; unblamed: it does not (what the client asked for may be why it failed).
  *
- * An address that nginx finds for a seed's host name when it reads its configuration is one that is known; what else is a name
- * is resolved by names.c.
+ * The address that nginx finds for a seed's host name when it reads its configuration is known; from then on names.c looks names up.
  */
 #include "nginx/module/pygmy_module.h"
-#include "nginx/rotation.h"
 
 enum { POLICY_READY = ROTATION_FIRST + 1, POLICY_NAMED };
 
@@ -136,15 +134,14 @@ static void free_peer(ngx_peer_connection_t *pc, void *data, ngx_uint_t state)
 
 static ngx_int_t set_session(ngx_peer_connection_t *pc, void *data)
 {
-	(void)pc;
-	(void)data;
-	return NGX_OK;
+	pygmy_peer *peer = data;
+	return pygmy_sessions_set(pc->connection, &peer->node, (enum rotation_kind)peer->upstream->kind);
 }
 
 static void save_session(ngx_peer_connection_t *pc, void *data)
 {
-	(void)pc;
-	(void)data;
+	pygmy_peer *peer = data;
+	pygmy_sessions_keep(pc->connection, &peer->node, (enum rotation_kind)peer->upstream->kind);
 }
 
 static ngx_int_t init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
