@@ -66,6 +66,17 @@ static void put_answers(struct page *page, const struct frontend_sums *sums)
 			sums->upstream_failures[operation]);
 }
 
+static void put_rejections(struct page *page, const struct frontend_sums *sums)
+{
+	static const char *const REASONS[] = { "rate_limited", "overloaded", "client_connections", "connections" };
+	put_family(page, "pygmy_frontend_rejected_total", "counter", "What was refused early: writes of a client that writes too often"
+		" (rate_limited), requests that a worker had no time for (overloaded), connections past the limits of a client or of all.");
+	for (int reason = 0; reason < FRONTEND_EVICTED; reason++)
+		put(page, "pygmy_frontend_rejected_total{reason=\"%s\"} %" PRIu64 "\n", REASONS[reason], sums->rejections[reason]);
+	put_value(page, "pygmy_frontend_idle_closed_total", "counter", "Idle connections of clients that made room for new ones.",
+		sums->rejections[FRONTEND_EVICTED]);
+}
+
 static void put_times(struct page *page, const char *name, const char *help, const struct frontend_times times[FRONTEND_OPERATIONS])
 {
 	put_family(page, name, "histogram", help);
@@ -152,6 +163,7 @@ size_t frontend_metrics_write(const struct frontend_counters *counters, const st
 	struct frontend_sums sums;
 	frontend_counters_sum(counters, &sums);
 	put_answers(&page, &sums);
+	put_rejections(&page, &sums);
 	put_times(&page, "pygmy_frontend_request_duration_seconds", "From the request's head to the answer's last byte.", sums.request);
 	put_times(&page, "pygmy_frontend_upstream_duration_seconds", "From the request's head until a worker's answer came, retries included.",
 		sums.upstream);

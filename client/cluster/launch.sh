@@ -257,7 +257,7 @@ cluster_init() {
     return 1
 }
 
-machine_member_urls() { printf '%s,%s' "$(machine_url node "$PYGMY_PORT_CATALOG_A" '')" "$(machine_url node "$PYGMY_PORT_ORDER_A" '')"; }
+machine_member_urls() { printf '%s,%s' "$(cluster_catalog_url "$PYGMY_NODE")" "$(machine_url node "$PYGMY_PORT_ORDER_A" '')"; }
 
 # The client, with the settings of the machine.
 cluster_pygmy() { env -i PATH=/usr/bin:/bin LANG=C.UTF-8 "PYGMY_CONFIG=$PYGMY_STATE_DIR/pygmy.env" "$app/bin/pygmy" "$@"; }

@@ -99,8 +99,9 @@ roles_teardown() {
 # ---- nodes that answer as they are told -----------------------------------------------------------
 
 # Starts a node C that answers by the first line of $store_dir/script/manner: ok, 503, hang, drop, stale (503 unless a stale
-# answer is allowed), unknown (as a node says that an outcome is unknown), or unknown-once (and then 503). To probes (/readyz) it answers by
-# $store_dir/script/readiness, in the same way. $store_dir/script/requests has a line per request: its head, with | for line ends.
+# answer is allowed), late (the same, and the answer does not say how old it is), unknown (as a node says that an outcome is unknown), or
+# unknown-once (and then 503). To probes (/readyz) it answers by $store_dir/script/readiness, in the same way. $store_dir/script/requests
+# has a line per request: its head, with | for line ends.
 script_start() {
     local dir=$store_dir/script
     mkdir -p "$dir/run" "$dir/logs"
@@ -136,7 +137,7 @@ http {
                 end
                 if manner == "unknown-once" then asked = nil; manner = "503" end
                 local stale = ngx.var.http_x_pygmy_allow_stale == "1"
-                if manner == "503" or (manner == "stale" and not stale) then
+                if manner == "503" or ((manner == "stale" or manner == "late") and not stale) then
                     ngx.status = 503
                     ngx.header["Retry-After"] = 1
                     ngx.say('{"code":"no_quorum","message":"Said by the node.","status":"Failed","validation_code":503}')
