@@ -195,7 +195,7 @@ lapses() {
     storm --url "$order_a/buy" --item 1 --requests 20 --connections 2 --patience-ms 20000
     assert_equal "$(report .acknowledged)" 20
     assert_equal "$(lapses)" 0
-    # Their time is over in 5 s, though others take their places: somebody gets through.
+    # Their time is over in 10 s, though others take their places: somebody gets through.
     storm --url "$frontend/buy" --item 2 --requests 10 --connections 2 --patience-ms 60000
     assert_equal "$(report .acknowledged)" 10
     flood_end
