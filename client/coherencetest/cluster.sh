@@ -70,8 +70,8 @@ network_spoil() {
         for (i = 1; i <= 3; i++) { printf "%s %.6f\n", names[i], share / left; left -= share }
         if (broken == "yes") { print "push_forged 0.1"; left -= left * 0.1 }
         if (left > 0) printf "push_late %.6f\n", share / left
-        printf "fill_trickled %.6f\n", fills / 200
-        printf "fill_held %.6f\n", fills / 200 / (1 - fills / 200)
+        printf "fill_trickled %.6f\n", 0.7 * fills / 100
+        printf "fill_held %.6f\n", 0.3 * fills / 100 / (1 - 0.7 * fills / 100)
         printf "lease_lost %.6f\nlease_late %.6f\n", leases / 200, leases / 200
     }' >"$folder/network.new"
     mv -- "$folder/network.new" "$folder/network"
@@ -113,6 +113,8 @@ cluster_find() {
     mapfile -t orders < <(jq -r '.nodes[].order | rtrimstr("/")' <<<"$status")
     mapfile -t etcd_names < <(jq -r '.processes[].name | select(startswith("etcd-"))' <<<"$status")
     read -r -a etcd_urls < <(setting PYGMY_ETCD)
+    state_dir=$(jq -r .state_dir <<<"$status") fences_before=0
+    fences_before=$(fences_logged)
     token_file=$(setting PYGMY_SECRETS_DIR)/admin.token
     [[ -r $token_file ]] || fail "$exit_failed" "this user can not read the admin token, $token_file"
     tls=() curl_tls=()
@@ -121,6 +123,9 @@ cluster_find() {
         curl_tls=(--cacert "${tls[1]}" --cert "${tls[3]}" --key "${tls[5]}")
     fi
 }
+
+# How often the nodes have had a frontend fenced, by their logs.
+fences_logged() { cat -- "$state_dir"/*/logs/*.log 2>/dev/null | grep -c ' is fenced as of index ' || :; }
 
 # The name of the etcd member that leads.
 etcd_leader() {
