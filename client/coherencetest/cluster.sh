@@ -36,7 +36,7 @@ cluster_start_own() {
 
 cluster_end() {
     local result=0
-    if [[ -z $own_folder ]]; then return; fi
+    if [[ -z $own_folder ]]; then return 0; fi
     cluster reset >>"$folder/cluster.log" 2>&1 || result=1
     if [[ $result -ne 0 ]]; then cat "$folder/cluster.log" >&2; fi
     network_end
@@ -62,7 +62,7 @@ network_start() {
 
 # Of the lost pushes the same share is lost in each of four ways. (They are drawn one after the other, each from what is left.)
 network_spoil() {
-    if [[ -z $proxy_pid ]]; then return; fi
+    if [[ -z $proxy_pid ]]; then return 0; fi
     awk -v pushes="$lost_pushes" -v fills="$slow_fills" -v leases="$lost_leases" -v broken="$broken" 'BEGIN {
         share = pushes / 400
         split("push_swallowed push_unanswered push_broken", names, " ")
@@ -80,17 +80,15 @@ network_spoil() {
 network_calm() { rm -f -- "$folder/network"; }
 
 network_end() {
-    if [[ -z $proxy_pid ]]; then return; fi
+    if [[ -z $proxy_pid ]]; then return 0; fi
     kill -TERM "$proxy_pid" 2>/dev/null || :
     wait "$proxy_pid" 2>/dev/null || :
     proxy_pid=''
 }
 
-# What it has done, as JSON; null where it is not ours.
+# What it has done, as JSON; null where it is not ours. It must have ended.
 network_counts() {
-    if [[ -z $proxy_pid ]]; then printf 'null\n' && return; fi
-    network_end
-    tail -n 1 "$folder/network.counts"
+    if [[ -s $folder/network.counts ]]; then tail -n 1 "$folder/network.counts"; else printf 'null\n'; fi
 }
 
 # ---- what there is -------------------------------------------------------------------------------
