@@ -151,8 +151,19 @@ local function number(n)
 	return tostring(n):match("%d+")
 end
 
--- Joins the cluster (again). Returns nothing, or why not.
+-- Whether this machine is being taken out of service ($PYGMY_RUN_DIR/draining).
+local function is_draining()
+	local mark = io.open(run_dir .. "/draining")
+	return mark ~= nil and mark:close()
+end
+
+-- Joins the cluster (again). Returns nothing, or why not. Who is fenced while it is drained stays so: it goes on without a cache, and confirms what
+-- it is told, so that it can end a lease later without anybody waiting for it. (A restart is a first join.)
 local function join()
+	local memory = ngx.shared.coherence
+	if memory:get("joined") and is_draining() then
+		return "fenced while it is drained"
+	end
 	if not lib.coherence_table_claim_join(table_, lib.coherence_clock_ms()) then
 		return "fenced; it joins again in a while"
 	end
@@ -163,6 +174,7 @@ local function join()
 		return "it could not join: " .. tostring(err or text)
 	end
 	lib.coherence_table_joined(table_, lib.coherence_clock_ms(), tonumber(index))
+	memory:set("joined", true)
 	ngx.log(ngx.NOTICE, "coherence: ", name, " joined at index ", index)
 end
 

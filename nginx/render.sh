@@ -10,7 +10,8 @@
 #   node       PYGMY_STATE_DIR, PYGMY_NODE (its name), PYGMY_PORT_CATALOG_A, PYGMY_PORT_ORDER_A
 #   frontend   PYGMY_PORT_FRONTEND, PYGMY_PORT_PUSH, PYGMY_CATALOG_URL and PYGMY_ORDER_URL (the nodes', with commas between),
 #              PYGMY_STALE_READS (on or off), PYGMY_PORT_METRICS, PYGMY_FRONTEND_NAME (F1; each has its own; empty: the store is no cluster), PYGMY_PUSH_URL (where the nodes reach its
-#              port for pushes; what follows from PYGMY_LISTEN and PYGMY_PORT_PUSH)
+#              port for pushes; what follows from PYGMY_LISTEN and PYGMY_PORT_PUSH), PYGMY_PUBLIC (off: without its public port, as the
+#              last thing before it stops)
 # A node and a frontend also take PYGMY_SECRETS_DIR (with peer.token), and PYGMY_PEER_CA, _CERT, _KEY: with them they talk TLS.
 # All are checked here, so that no value can be read by nginx as anything but a value. Makes the folders that nginx wants, and
 # links by which the configuration finds the program and the logs whatever their paths look like. Starts and stops nothing; run it
@@ -67,6 +68,7 @@ check_settings() {
     [[ ${#name} -le $socket_path_limit ]] || fail "PYGMY_RUN_DIR is too long for Unix sockets: $PYGMY_RUN_DIR"
     [[ $PYGMY_LISTEN =~ ^(\*|\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+)$ ]] || fail "PYGMY_LISTEN must be an address: '$PYGMY_LISTEN'"
     for name in FRONTEND PUSH CATALOG_A CATALOG_B ORDER_A ORDER_B; do check_number "PYGMY_PORT_$name" 1 65535; done
+    [[ ${PYGMY_PUBLIC:=on} =~ ^(on|off)$ ]] || fail "PYGMY_PUBLIC must be on or off: '$PYGMY_PUBLIC'"
     if [[ ${PYGMY_PORT_METRICS:=off} != off ]]; then check_number PYGMY_PORT_METRICS 1 65535; fi
     check_number PYGMY_LEASE_MS 1 3600000
     case $PYGMY_LOG_LEVEL in
@@ -218,6 +220,7 @@ render() {
     local text name
     text=$(<"$1")
     text=${text/@ROLE@/"$(<"$here/$PYGMY_ROLE.template")"}
+    text=${text/@PUBLIC@/"$([[ $PYGMY_PUBLIC == off ]] || cat "$here/public.template")"}
     text=${text/@CACHE@/"$(<"$here/cache.template")"}
     text=${text/@METRICS@/"$([[ $PYGMY_PORT_METRICS == off ]] || cat "$here/metrics.template")"}
     for name in "${!values[@]}"; do text=${text//"@$name@"/"${values[$name]}"}; done

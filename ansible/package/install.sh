@@ -20,7 +20,8 @@ put 0755 client/loadtest.sh "$app/client/loadtest.sh"
 for file in client/loadtest/*.{sh,awk,lua}; do put 0644 "$file" "$app/$file"; done
 put 0755 client/loadtest/crash.sh "$app/client/loadtest/crash.sh"
 
-for name in start-worker start-nginx reload-nginx await drain check-node; do put 0755 "$package/programs/$name.sh" "$app/$name"; done
+for name in start-worker start-nginx reload-nginx stop-frontend await drain check-node; do put 0755 "$package/programs/$name.sh" "$app/$name"; done
+put 0644 "$package/programs/closing.bash" "$app/closing.bash"
 put 0755 "$package/programs/loadtest.sh" "$destination/usr/bin/pygmy-loadtest"
 mkdir -p -- "$destination/usr/sbin"
 ln -sfn ../lib/pygmy/bin/pygmy "$destination/usr/bin/pygmy"

@@ -3,7 +3,7 @@
  * the table learns from an answer that a worker gave. All rules are in coherence_table.h and cache_key.h; this is nginx's side of
  * them, in C because on a hit there is little else to do (by Lua the key alone cost a quarter of the whole request).
  *
- * Its other parts are figures.c and trace.c.
+ * Its other parts are figures.c, trace.c and closing.c.
  *
  *     pygmy_coherent lookup|search;     in a location: which resource its requests are about
  *     $pygmy_key        the cache key; empty: go past the cache (no lease, not canonical, or the client asks for a position
@@ -274,6 +274,7 @@ static void start_recording(ngx_http_request_t *r)
 
 static ngx_int_t header_filter(ngx_http_request_t *r)
 {
+	pygmy_closing_answer(r);
 	if (r->upstream != NULL && r->upstream->cache_status != NGX_HTTP_CACHE_HIT)
 		pygmy_figures_upstream_answered(r);
 	if (location_of(r) == NULL || r->upstream == NULL)

@@ -1,6 +1,6 @@
 /*
  * pygmy_module: what the parts of nginx's module share: ngx_http_pygmy_module.c the cache, figures.c what is counted, trace.c by which id
- * a request is followed. They are one nginx module, in one shared object.
+ * a request is followed, closing.c how connections end before nginx stops. They are one nginx module, in one shared object.
  */
 #ifndef PYGMY_NGINX_PYGMY_MODULE_H
 #define PYGMY_NGINX_PYGMY_MODULE_H
@@ -53,6 +53,11 @@ void pygmy_module_count(struct frontend_counters *counters);
 
 /* Called by Lua: the page for /metrics; see frontend_metrics.h. 0 before anything was attached. */
 size_t pygmy_module_metrics(char text[FRONTEND_METRICS_MAX_BYTES]);
+
+/* ---- stopping --------------------------------------------------------------------------------- */
+
+/* Before the head of an answer is written: it is the connection's last one if nginx is about to stop (closing.c). */
+void pygmy_closing_answer(ngx_http_request_t *r);
 
 /* ---- trace ids -------------------------------------------------------------------------------- */
 

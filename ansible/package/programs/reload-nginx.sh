@@ -8,5 +8,10 @@ if ! sha256sum --quiet --check -- "$PYGMY_RUN_DIR/library.sha256" >/dev/null 2>&
     printf 'reload-nginx: this nginx was started by another version of the package; restart it\n' >&2
     exit 1
 fi
+# shellcheck source-path=SCRIPTDIR source=closing.bash
+. "$(dirname -- "${BASH_SOURCE[0]}")/closing.bash"
 /usr/lib/pygmy/nginx/render.sh
-kill -s HUP "$MAINPID"
+# (A node's clients are frontends, which ask again by themselves.)
+if [[ $PYGMY_ROLE == frontend ]]; then closing_begin; fi
+workers_replace
+closing_end
