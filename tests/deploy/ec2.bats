@@ -86,7 +86,7 @@ foreign_things() {
 as_user() {
     env -i PATH="$PATH" LC_ALL=C.UTF-8 HOME="$1" AWS_ACCESS_KEY_ID="${key_id-AKTESTER}" AWS_SECRET_ACCESS_KEY=test AWS_REGION="${region-xx-test-1}" \
         AWS_EC2_METADATA_DISABLED=true AWS_URL="http://127.0.0.1:$api_port" PYTHONPATH="${python_path:-}" \
-        ANSIBLE_NOCOLOR=1 ANSIBLE_LOCALHOST_WARNING=False "${@:2}" </dev/null 3>&-
+        ANSIBLE_NOCOLOR=1 ANSIBLE_PIPELINING=1 ANSIBLE_LOCALHOST_WARNING=False "${@:2}" </dev/null 3>&-
 }
 
 # play <folder> <playbook> <words...>
