@@ -274,6 +274,30 @@ access_log() { cat "$store_dir/$1/logs/nginx-access.log"; }
     assert_equal "$(sql 'SELECT count(*) FROM orders WHERE item_id = 5')" "$(sql 'SELECT count(DISTINCT request_key) FROM orders WHERE item_id = 5')"
 }
 
+@test "a node that says that it is not ready is not asked, whatever it would answer" {
+    local before i
+    frontend_with "C A"
+    script_set_ready 503
+    is_unready() { [[ $(curl -s "$frontend/nodes" | jq -c '[.nodes[0] | .catalog, .order]') == '["unready","unready"]' ]]; }
+    wait_until 10 is_unready
+    before=$(script_requests /buy)+$(script_requests /search)
+    for i in {1..10}; do
+        http POST "$frontend/buy?id=7"
+        assert_equal "$code" 200
+        http GET "$frontend/search?topic=unready-$i"
+        assert_equal "$code" 200
+    done
+    assert_equal "$(script_requests /buy)+$(script_requests /search)" "$before"
+    # When there is no other one, it is.
+    frontend_with C
+    wait_until 10 is_unready
+    http POST "$frontend/buy?id=7"
+    assert_equal "$code" 200
+    script_set_ready ok
+    is_in() { [[ $(curl -s "$frontend/nodes" | jq -c '[.nodes[0] | .catalog, .order]') == '["in","in"]' ]]; }
+    wait_until 10 is_in
+}
+
 @test "a last answer that says 'nothing was changed' does not hide an earlier unknown outcome" {
     local manner
     frontend_with C
