@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "nginx/rotation_show.h"
+
 struct page {
 	char *text;
 	size_t len;                   /* FRONTEND_METRICS_MAX_BYTES: it did not fit */
@@ -112,6 +114,30 @@ static void put_coherence(struct page *page, const struct coherence_table *table
 	put_value(page, "pygmy_coherence_refused_total", "counter", "Pushes and answers that made no sense.", status.refused);
 }
 
+/* ---- the nodes -------------------------------------------------------------------------------- */
+
+/* One that is known by its address only is called so. */
+static void put_node(struct page *page, const char *name, const struct rotation_node *node, enum rotation_kind kind, uint64_t value)
+{
+	put(page, "%s{node=\"%s\",worker=\"%s\"} %" PRIu64 "\n", name, node->name[0] != '\0' ? node->name : node->workers[kind].place,
+		rotation_kind_name(kind), value);
+}
+
+static void put_rotation(struct page *page, const struct rotation *rotation)
+{
+	static const char up[] = "pygmy_frontend_node_up", leaves[] = "pygmy_frontend_node_leaves_total";
+	struct rotation_list list = { .count = 0 };
+	rotation_look(rotation, &list);
+	put_family(page, up, "gauge", "1 while the node's worker is in the rotation: it answers, and is ready.");
+	for (uint32_t i = 0; i < list.count; i++)
+		for (enum rotation_kind kind = 0; kind < ROTATION_KINDS; kind++)
+			put_node(page, up, &list.nodes[i], kind, rotation_state(rotation, &list.nodes[i], kind) == ROTATION_IN ? 1 : 0);
+	put_family(page, leaves, "counter", "How often the node's worker has left the rotation.");
+	for (uint32_t i = 0; i < list.count; i++)
+		for (enum rotation_kind kind = 0; kind < ROTATION_KINDS; kind++)
+			put_node(page, leaves, &list.nodes[i], kind, rotation_leaves(rotation, &list.nodes[i], kind));
+}
+
 /* ---- nginx itself ----------------------------------------------------------------------------- */
 
 static void put_connections(struct page *page, const struct frontend_connections *connections)
@@ -131,7 +157,7 @@ static void put_connections(struct page *page, const struct frontend_connections
 }
 
 size_t frontend_metrics_write(const struct frontend_counters *counters, const struct coherence_table *table, int64_t now_ms, int64_t lease_ms,
-	const struct frontend_connections *connections, char text[FRONTEND_METRICS_MAX_BYTES])
+	const struct rotation *rotation, const struct frontend_connections *connections, char text[FRONTEND_METRICS_MAX_BYTES])
 {
 	struct page page = { text, 0 };
 	struct frontend_sums sums;
@@ -142,6 +168,8 @@ size_t frontend_metrics_write(const struct frontend_counters *counters, const st
 	put_times(&page, "pygmy_frontend_upstream_duration_seconds", "From the request's head until a worker's answer came, retries included.",
 		sums.upstream);
 	put_coherence(&page, table, now_ms, lease_ms);
+	if (rotation != NULL)
+		put_rotation(&page, rotation);
 	put_connections(&page, connections);
 	put_value(&page, "pygmy_frontend_worker_starts_total", "counter", "Starts of nginx worker processes.", sums.worker_starts);
 	put_family(&page, "process_start_time_seconds", "gauge", "Start of the process since the epoch.");

@@ -11,7 +11,8 @@
 #   node       PYGMY_STATE_DIR, PYGMY_NODE (its name), PYGMY_PORT_CATALOG_A, PYGMY_PORT_ORDER_A
 #   frontend   PYGMY_PORT_FRONTEND, PYGMY_PORT_PUSH, PYGMY_CATALOG_URL and PYGMY_ORDER_URL (the nodes', with commas between),
 #              PYGMY_STALE_READS (on or off), PYGMY_PORT_METRICS, PYGMY_FRONTEND_NAME (F1; each has its own; empty: the store is no cluster), PYGMY_PUSH_URL (where the nodes reach its
-#              port for pushes; what follows from PYGMY_LISTEN and PYGMY_PORT_PUSH)
+#              port for pushes; what follows from PYGMY_LISTEN and PYGMY_PORT_PUSH), PYGMY_PUBLIC (off: without its public port, as the
+#              last thing before it stops)
 # A node and a frontend also take PYGMY_SECRETS_DIR (with peer.token), and PYGMY_PEER_CA, _CERT, _KEY: with them they talk TLS.
 # All are checked here, so that no value can be read by nginx as anything but a value. Makes the folders that nginx wants, and
 # links by which the configuration finds the program and the logs whatever their paths look like. Starts and stops nothing; run it
@@ -70,6 +71,7 @@ check_settings() {
     [[ ${#name} -le $socket_path_limit ]] || fail "PYGMY_RUN_DIR is too long for Unix sockets: $PYGMY_RUN_DIR"
     [[ $PYGMY_LISTEN =~ ^(\*|\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+)$ ]] || fail "PYGMY_LISTEN must be an address: '$PYGMY_LISTEN'"
     for name in FRONTEND PUSH CATALOG_A CATALOG_B ORDER_A ORDER_B; do check_number "PYGMY_PORT_$name" 1 65535; done
+    [[ ${PYGMY_PUBLIC:=on} =~ ^(on|off)$ ]] || fail "PYGMY_PUBLIC must be on or off: '$PYGMY_PUBLIC'"
     if [[ ${PYGMY_PORT_METRICS:=off} != off ]]; then check_number PYGMY_PORT_METRICS 1 65535; fi
     check_number PYGMY_LEASE_MS 1 3600000
     case $PYGMY_LOG_LEVEL in
@@ -185,17 +187,16 @@ check_frontend_settings() {
         fail "PYGMY_PUSH_URL must say where the nodes reach this frontend, like $scheme://192.0.2.1:8019: '$push_url'"
 }
 
-# Prints a server line for each URL of the list in variable $1; $2 are the words behind the address, $3... the weights of the first ones.
+# Prints a server line for each URL of the list in variable $1.
 servers() {
-    local urls url list=${!1:-} words=$2 LC_ALL=C
+    local urls url list=${!1:-} LC_ALL=C
     IFS=, read -r -a urls <<<"$list"
     [[ ${#urls[@]} -ge 1 && ${#urls[@]} -le $members_max ]] || fail "$1 must have 1 to $members_max URLs: '$list'"
     for url in "${urls[@]}"; do
         [[ $url =~ ^https?://((\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+):[1-9][0-9]{0,4})/?$ ]] ||
             fail "$1 must have URLs like http://127.0.1.1:8011, with commas between: '$list'"
         [[ $url == "$scheme":* ]] || fail "$1: with TLS all nodes have https:// URLs, without none: '$url'"
-        printf '%sserver %s %s;\n' "$indent" "${BASH_REMATCH[1]}" "$words${3:+ weight=$3}"
-        if [[ $# -gt 2 ]]; then set -- "${@:1:2}" "${@:4}"; fi
+        printf '%sserver %s;\n' "$indent" "${BASH_REMATCH[1]}"
     done
 }
 
@@ -217,7 +218,7 @@ list_values() {
     done
     values+=([FRONTEND_NAME]='' [PUSH_URL]='' [RUN_DIR]=$PYGMY_RUN_DIR [LISTEN]=$PYGMY_LISTEN [LEASE_MS]=$PYGMY_LEASE_MS [LOG_LEVEL]=$log_level [VIA]=$via
         [WORKERS]=$workers [FILES]=$files [CONNECTIONS]=$connections [OPEN_FILES]=$open_files [KEEPALIVE]=$keepalive
-        [READ_ERRORS]=error_pages.conf)
+        [READ_ERRORS]=error_pages.conf [NODES]=false)
     list_client_limits
     if [[ $PYGMY_ROLE == store ]]; then return; fi
     values+=([NODE]=$PYGMY_NODE [PEER_TOKEN]=$token [TLS]=$tls [SSL]='' [TLS_SERVER]='' [TLS_CLIENT]='' [SCHEME]=http)
@@ -232,7 +233,7 @@ list_values() {
 # How much of it one client may have. (All connections from a proxy are its own, whoever's requests they carry.)
 list_client_limits() {
     local network
-    values+=([PUBLIC]=$public [DIRECT]=$direct [CLIENT_CONNECTIONS]=$client_connections [WRITE_ZONE]='' [WRITE_LIMIT]='' [REAL_IP]='' [KNOWN_GEO]='' [KNOWN_CLIENTS]='')
+    values+=([PUBLIC_CONNECTIONS]=$public [DIRECT_CONNECTIONS]=$direct [CLIENT_CONNECTIONS]=$client_connections [WRITE_ZONE]='' [WRITE_LIMIT]='' [REAL_IP]='' [KNOWN_GEO]='' [KNOWN_CLIENTS]='')
     for network in "${known[@]}"; do values[KNOWN_GEO]+="$indent$network 1;"$'\n'; done
     values[KNOWN_GEO]=${values[KNOWN_GEO]%$'\n'}
     if [[ $((${#known[@]} + ${#proxies[@]})) -gt 0 ]]; then values[KNOWN_CLIENTS]="pygmy_known_clients ${known[*]} ${proxies[*]};"; fi
@@ -247,23 +248,14 @@ list_client_limits() {
     fi
 }
 
-# The nodes of a frontend, and what it does when none of them can answer.
+# The nodes with which a frontend begins, and what it does when none of them can answer.
 list_nodes() {
-    values+=([FRONTEND_NAME]=$PYGMY_FRONTEND_NAME [PUSH_URL]=$push_url)
-    local scheme=${values[SCHEME]} once='max_fails=1 fail_timeout=1s' always='max_fails=0 backup' tries name
-    values[CATALOG_SERVERS]=$(servers PYGMY_CATALOG_URL "$once") || exit
-    values[ORDER_SERVERS]=$(servers PYGMY_ORDER_URL "$once" 10000 50) || exit
-    values[ORDER_BACKUPS]=$(servers PYGMY_ORDER_URL "$always")
-    values[STALE_BACKUPS]=$(servers PYGMY_CATALOG_URL "$always")
-    # As many tries as there are always servers left to ask: where nginx finds none it says 502 in place of the last one's answer.
-    tries=$(wc -l <<<"${values[CATALOG_SERVERS]}")
-    if [[ $tries -eq 1 ]]; then
-        tries=2
-        for name in ORDER_BACKUPS STALE_BACKUPS; do values[$name]+=$'\n'${values[$name]}; done
-    fi
-    values+=([TRIES]=$tries [STALE]='' [CATALOG_BACKUPS]=${values[STALE_BACKUPS]})
+    local scheme=${values[SCHEME]}
+    values+=([FRONTEND_NAME]=$PYGMY_FRONTEND_NAME [PUSH_URL]=$push_url [NODES]=true [READS]=turns [STALE]='')
+    values[CATALOG_SERVERS]=$(servers PYGMY_CATALOG_URL) || exit
+    values[ORDER_SERVERS]=$(servers PYGMY_ORDER_URL) || exit
     if [[ $PYGMY_STALE_READS == on ]]; then
-        values+=([READ_ERRORS]=stale_errors.conf [STALE]='include nginx/conf/via/stale.conf;' [CATALOG_BACKUPS]='')
+        values+=([READ_ERRORS]=stale_errors.conf [STALE]='include nginx/conf/via/stale.conf;' [READS]=ready)
     fi
 }
 
@@ -283,6 +275,7 @@ render() {
     local text name
     text=$(<"$1")
     text=${text/@ROLE@/"$(<"$here/$PYGMY_ROLE.template")"}
+    text=${text/@PUBLIC@/"$([[ $PYGMY_PUBLIC == off ]] || cat "$here/public.template")"}
     text=${text/@CACHE@/"$(<"$here/cache.template")"}
     text=${text/@METRICS@/"$([[ $PYGMY_PORT_METRICS == off ]] || cat "$here/metrics.template")"}
     for name in "${!values[@]}"; do text=${text//"@$name@"/"${values[$name]}"}; done

@@ -19,6 +19,8 @@ struct request_source {
 	char *const *params;          /* NAME=value, NULL at the end; outlives the request */
 	/* Reads up to size bytes of the body; fewer means its end (or that nginx is gone). */
 	size_t (*read_body)(void *context, char *bytes, size_t size);
+	/* Called before what may have to wait. NULL: nobody wants to know. */
+	void (*may_wait)(void *context);
 	void *context;
 };
 

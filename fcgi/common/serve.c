@@ -146,10 +146,21 @@ static void count_and_log(struct exchange *exchange)
 			trace.ptr, route, answer->status, error_code(answer->error), (long long)duration_us);
 }
 
+/* Only a quick route's request without a body is not announced; an error is written at once. */
+static void tell_whether_it_may_wait(const struct exchange *exchange)
+{
+	const struct request_source *source = exchange->source;
+	bool is_quick = exchange->route == NULL || exchange->route->is_quick;
+	if (source->may_wait != NULL && (!is_quick || request_has_body(&exchange->request)))
+		source->may_wait(source->context);
+}
+
 struct slice serve(struct exchange *exchange, const struct request_source *source)
 {
 	exchange_begin(exchange, source);
-	if (find_route(exchange) && check_admission(exchange) && check_request(exchange) && check_replica(exchange))
+	bool found = find_route(exchange);
+	tell_whether_it_may_wait(exchange);
+	if (found && check_admission(exchange) && check_request(exchange) && check_replica(exchange))
 		exchange->route->handler(exchange);
 	struct slice bytes = exchange_finish(exchange);
 	count_and_log(exchange);

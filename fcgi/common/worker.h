@@ -29,6 +29,7 @@ struct worker_app {
 	bool loads_catalogue;             /* on the store's first start */
 	bool logs_transactions;
 	bool makes_snapshots;             /* for /snapshot */
+	bool is_mostly_quick;             /* most requests wait for nobody, on a store on one machine */
 };
 
 struct worker {
@@ -56,7 +57,7 @@ struct worker {
 /* Fills in what needs no I/O: routes and metrics. For tests too. */
 void worker_init(struct worker *worker, const struct worker_app *app);
 
-/* main() of an app. Returns the exit status. */
-int worker_run(const struct worker_app *app);
+/* main() of an app, whose only argument is --version. Returns the exit status. */
+int worker_run(const struct worker_app *app, int argc, char **argv);
 
 #endif

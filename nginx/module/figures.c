@@ -208,5 +208,6 @@ size_t pygmy_module_metrics(char text[FRONTEND_METRICS_MAX_BYTES])
 	struct frontend_connections connections = count_connections();
 	if (table == NULL || attached_counters == NULL)
 		return 0;
-	return frontend_metrics_write(attached_counters, table, coherence_clock_ms(), lease_ms, &connections, text);
+	return frontend_metrics_write(attached_counters, table, coherence_clock_ms(), lease_ms, pygmy_attached_rotation(), &connections,
+		text);
 }

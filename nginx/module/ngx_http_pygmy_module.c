@@ -3,7 +3,7 @@
  * the table learns from an answer that a worker gave. All rules are in coherence_table.h and cache_key.h; this is nginx's side of
  * them, in C because on a hit there is little else to do (by Lua the key alone cost a quarter of the whole request).
  *
- * Its other parts are figures.c, trace.c, guard.c and client.c.
+ * Its other parts are figures.c, trace.c, closing.c, balancer.c, guard.c and client.c.
  *
  *     pygmy_coherent lookup|search;     in a location: which resource its requests are about
  *     $pygmy_key        the cache key; empty: go past the cache (no lease, not canonical, or the client asks for a position
@@ -285,6 +285,7 @@ static void translate_overload(ngx_http_request_t *r)
 
 static ngx_int_t header_filter(ngx_http_request_t *r)
 {
+	pygmy_closing_answer(r);
 	translate_overload(r);
 	if (r->upstream != NULL && r->upstream->cache_status != NGX_HTTP_CACHE_HIT)
 		pygmy_figures_upstream_answered(r);
@@ -460,6 +461,7 @@ static ngx_command_t commands[] = {
 	  offsetof(pygmy_location, route), routes },
 	{ ngx_string("pygmy_counted"), NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_FLAG, ngx_conf_set_flag_slot,
 	  NGX_HTTP_LOC_CONF_OFFSET, offsetof(pygmy_location, counted), NULL },
+	{ ngx_string("pygmy_nodes"), NGX_HTTP_UPS_CONF | NGX_CONF_TAKE23, pygmy_balancer_nodes, NGX_HTTP_SRV_CONF_OFFSET, 0, NULL },
 	{ ngx_string("pygmy_guarded"), NGX_HTTP_SRV_CONF | NGX_CONF_TAKE1, ngx_conf_set_enum_slot, NGX_HTTP_LOC_CONF_OFFSET,
 	  offsetof(pygmy_location, guarded), ports },
 	{ ngx_string("pygmy_connections"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE3, pygmy_guard_set_connections, NGX_HTTP_MAIN_CONF_OFFSET, 0,
@@ -493,6 +495,7 @@ static char *merge_location(ngx_conf_t *cf, void *above, void *location)
 static ngx_http_module_t module_context = {
 	.preconfiguration = add_variables,
 	.postconfiguration = install,
+	.create_srv_conf = pygmy_balancer_create_upstream,
 	.create_main_conf = create_main,
 	.create_loc_conf = create_location,
 	.merge_loc_conf = merge_location,

@@ -1,6 +1,7 @@
 /*
  * pygmy_module: what the parts of nginx's module share: ngx_http_pygmy_module.c the cache, figures.c what is counted, trace.c by which id
- * a request is followed, guard.c how many connections clients may have, client.c who is one client. They are one nginx module, in one shared object.
+ * a request is followed, closing.c how connections end before nginx stops, balancer.c which node is asked, guard.c how many connections
+ * clients may have, client.c who is one client. They are one nginx module, in one shared object.
  */
 #ifndef PYGMY_NGINX_PYGMY_MODULE_H
 #define PYGMY_NGINX_PYGMY_MODULE_H
@@ -20,6 +21,12 @@ typedef struct {
 	ngx_flag_t counted;
 	ngx_uint_t guarded;           /* enum pygmy_guarded */
 } pygmy_location;
+
+typedef struct {
+	ngx_uint_t kind;              /* enum rotation_kind */
+	ngx_uint_t policy;
+	bool unblamed;
+} pygmy_upstream;
 
 typedef struct {
 	ngx_int_t connections_max[PYGMY_GUARDED_KINDS];       /* at each nginx worker; 0: not guarded */
@@ -69,6 +76,19 @@ void pygmy_module_count(struct frontend_counters *counters);
 
 /* Called by Lua: the page for /metrics; see frontend_metrics.h. 0 before anything was attached. */
 size_t pygmy_module_metrics(char text[FRONTEND_METRICS_MAX_BYTES]);
+
+/* ---- stopping --------------------------------------------------------------------------------- */
+
+/* Before the head of an answer is written: it is the connection's last one if nginx is about to stop (closing.c). */
+void pygmy_closing_answer(ngx_http_request_t *r);
+
+/* ---- the nodes -------------------------------------------------------------------------------- */
+
+void *pygmy_balancer_create_upstream(ngx_conf_t *cf);
+char *pygmy_balancer_nodes(ngx_conf_t *cf, ngx_command_t *command, void *conf);
+
+/* The rotation that Lua attached; NULL: this nginx is no frontend of a cluster. */
+struct rotation *pygmy_attached_rotation(void);
 
 /* ---- clients ---------------------------------------------------------------------------------- */
 
