@@ -71,7 +71,7 @@
 
 /* An overloaded worker (fcgi/common/admission.h), milliseconds */
 #define ADMISSION_READ_MS 150                     /* a read that waited longer for a thread is refused; the cache's lease is asked for within 300 */
-#define ADMISSION_WRITE_MS 400                    /* a write; in a cluster a frontend gives it up after 1000 */
+#define ADMISSION_WRITE_MS 300                    /* a write; in a cluster a frontend gives it up after 1000, and a probe after 500 */
 #define ADMISSION_INTERVAL_MS 500                 /* but only when for so long nobody has waited less than half of that */
 #define ADMISSION_INTERVAL_AGAIN_MS 100           /* the same, behind an overload not longer ago than: */
 #define ADMISSION_MEMORY_MS 10000
