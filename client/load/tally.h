@@ -31,6 +31,7 @@ bool load_end_is_failure(enum load_end end);
 struct load_operation_tally {
 	uint64_t ends[LOAD_ENDS];
 	uint64_t hits;                /* answers that a cache had */
+	uint64_t possible_hits;       /* lookups that could have been hits (best.h) */
 	uint64_t unknown;             /* purchases that were sent and not answered: they may have happened */
 	struct load_histogram latency, service;
 };

@@ -45,9 +45,12 @@ static int wait_for_one(struct connections *connections, struct epoll_event *eve
 	return count;
 }
 
-bool connections_init(struct connections *connections, int listen_fd, int max)
+bool connections_init(struct connections *connections, int listen_fd, int max, int seats)
 {
 	memset(connections, 0, sizeof *connections);
+	pthread_mutex_init(&connections->seating, NULL);
+	pthread_cond_init(&connections->seat_is_free, NULL);
+	connections->free_seats = seats;
 	connections->listen_fd = listen_fd;
 	connections->max = max;
 	connections->stop_fd = -1;
@@ -73,6 +76,8 @@ void connections_close(struct connections *connections)
 		close(connections->epoll_fd);
 	if (connections->stop_fd >= 0)
 		close(connections->stop_fd);
+	pthread_cond_destroy(&connections->seat_is_free);
+	pthread_mutex_destroy(&connections->seating);
 	errno = saved;
 }
 
@@ -120,9 +125,38 @@ static void accept_one(struct connections *connections)
 		listen_again(connections);
 }
 
-int connections_take(struct connections *connections)
+/* Returns whether it got one; not when all stop. */
+static bool take_seat(struct connections *connections)
 {
-	for (;;) {
+	pthread_mutex_lock(&connections->seating);
+	connections->resting++;
+	while (connections->free_seats == 0 && !connections->stopped)
+		pthread_cond_wait(&connections->seat_is_free, &connections->seating);
+	connections->resting--;
+	bool got = !connections->stopped;
+	connections->free_seats -= got ? 1 : 0;
+	pthread_mutex_unlock(&connections->seating);
+	return got;
+}
+
+void connections_leave_seat(struct connections *connections, bool *seated)
+{
+	if (!*seated)
+		return;
+	*seated = false;
+	pthread_mutex_lock(&connections->seating);
+	connections->free_seats++;
+	bool somebody_rests = connections->resting > 0;
+	pthread_mutex_unlock(&connections->seating);
+	if (somebody_rests)
+		pthread_cond_signal(&connections->seat_is_free);
+}
+
+int connections_take(struct connections *connections, bool *seated)
+{
+	if (!*seated)
+		*seated = take_seat(connections);
+	while (*seated) {
 		struct epoll_event event;
 		int count = wait_for_one(connections, &event);
 		if (count < 0 && errno != EINTR) {
@@ -137,6 +171,7 @@ int connections_take(struct connections *connections)
 			return event.data.fd;
 		accept_one(connections);
 	}
+	return -1;
 }
 
 void connections_give_back(struct connections *connections, int fd)
@@ -159,4 +194,8 @@ void connections_stop(struct connections *connections)
 	const uint64_t one = 1;
 	if (write(connections->stop_fd, &one, sizeof one) != (ssize_t)sizeof one)
 		diagnose_error("connections: can't wake the threads: %s", strerror(errno));
+	pthread_mutex_lock(&connections->seating);
+	connections->stopped = true;
+	pthread_mutex_unlock(&connections->seating);
+	pthread_cond_broadcast(&connections->seat_is_free);
 }

@@ -23,6 +23,7 @@ setup_file() {
 
 setup() {
     script_set ok
+    script_set_ready ok
     peer=(-H "Authorization: Bearer $(peer_token)")
     as_frontend=(-H "X-Pygmy-Peer: $(peer_token)")
 }
@@ -257,7 +258,7 @@ access_log() { cat "$store_dir/$1/logs/nginx-access.log"; }
             assert_equal "$code" 200
             [[ $(script_requests 'POST /buy') -gt $before ]]
         }
-        # (One that has just failed is left out for a second.)
+        # (One that has just failed is left out until a probe finds it ready.)
         wait_until 20 asked_both
         assert_equal "$(script_header 'POST /buy' X-Pygmy-New-Key)" "$(header X-Pygmy-Request-Key)"
         read_both() {
