@@ -28,7 +28,7 @@ result() { jq -r "$1" "$store_dir/result"; }
 
 @test "no stale read in a million cached ones, with half of the pushes lost, slow fills, and everything hurt once" {
     local hits=${COHERENCE_TEST_HITS:-1000000}
-    coherencetest --own --json --hits "$hits" --seconds 900
+    coherencetest --own --json --hits "$hits" --seconds 600
     cat "$store_dir/result"
     assert_equal "$code $(result .passed) $(result .check.violations)" '0 true 0'
     [[ $(result .check.hits) -ge $hits ]]

@@ -64,7 +64,7 @@ static void read_options(int argc, char **argv)
 		{ .name = "readers", .number = &readers, .min = 1, .max = 128 },
 		{ .name = "writers", .number = &writers, .min = 1, .max = 16 },
 		{ .name = "things", .number = &things, .min = 1, .max = THINGS_MAX },
-		{ .name = "seconds", .number = &seconds, .min = 1, .max = 600 },
+		{ .name = "seconds", .number = &seconds, .min = 1, .max = 3600 },
 		{ .name = "reads", .number = &check.reads_max, .min = 1, .max = INT64_MAX },
 		{ .name = "hits", .number = &check.hits_min, .min = 0, .max = INT64_MAX },
 		{ .name = "pipeline", .number = &check.pipeline, .min = 1, .max = PIPELINE_MAX / 2 },
