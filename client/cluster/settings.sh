@@ -47,7 +47,7 @@ cluster_load() {
     : "${PYGMY_CLUSTER_FRONTENDS:=1}"
     cluster_listen=$PYGMY_LISTEN
     : "${PYGMY_SECRETS_DIR:=$cluster_state/secrets}" "${PYGMY_CATALOGUE:=$app/catalogue.json}"
-    : "${PYGMY_STALE_READS:=on}" "${PYGMY_LEASE_MS:=2000}" "${PYGMY_THREADS:=32}" "${PYGMY_LOG_LEVEL:=info}" "${PYGMY_PORT_METRICS:=8018}"
+    : "${PYGMY_STALE_READS:=on}" "${PYGMY_LEASE_MS:=2000}" "${PYGMY_THREADS:=64}" "${PYGMY_LOG_LEVEL:=info}" "${PYGMY_PORT_METRICS:=8018}"
     cluster_derive
     cluster_check "${1:-}"
 }

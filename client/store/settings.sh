@@ -103,7 +103,7 @@ settings_derive() {
     : "${PYGMY_LISTEN:=127.0.0.1}" "${PYGMY_FRONTENDS:=unix:$PYGMY_RUN_DIR/frontend.sock}"
     : "${PYGMY_PORT_FRONTEND:=8010}" "${PYGMY_PORT_CATALOG_A:=8011}" "${PYGMY_PORT_CATALOG_B:=8012}"
     : "${PYGMY_PORT_ORDER_A:=8013}" "${PYGMY_PORT_ORDER_B:=8014}" "${PYGMY_PORT_METRICS:=8018}"
-    : "${PYGMY_LEASE_MS:=2000}" "${PYGMY_THREADS:=32}" "${PYGMY_LOG_LEVEL:=info}"
+    : "${PYGMY_LEASE_MS:=2000}" "${PYGMY_THREADS:=64}" "${PYGMY_LOG_LEVEL:=info}"
     # What the local machine calls to reach a listener that takes every address.
     case $PYGMY_LISTEN in
         0.0.0.0 | '*') reach=127.0.0.1 ;;
