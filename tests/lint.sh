@@ -78,11 +78,11 @@ check 'C: every header can be included alone' \
 mapfile -d '' python_files < <(files '*.py')
 check 'python: pyflakes finds nothing' "$(/usr/bin/python3 -m pyflakes "${python_files[@]}" 2>&1 || :)"
 
-check 'ansible: yamllint finds nothing' "$(cd ansible && yamllint --format parsable --strict -c .yamllint . 2>&1 || :)"
+check 'ansible: yamllint finds nothing' "$(cd ansible || exit; yamllint --format parsable --strict -c .yamllint . 2>&1 || :)"
 
 # It follows the playbooks into their roles; offline, with the collections that Debian's package of Ansible brings.
 check 'ansible: ansible-lint finds nothing, by its strictest profile' \
-    "$(cd ansible && ansible-lint -c .ansible-lint --offline --nocolor -q -p ./*.yml 2>&1 || :)"
+    "$(cd ansible || exit; ansible-lint -c .ansible-lint --offline --nocolor -q -p ./*.yml 2>&1 || :)"
 
 check 'tree: nothing that looks like a secret' \
     "$(files '*' | grep -zv '^./tests/' |
