@@ -102,19 +102,8 @@ local function number(n)
 	return tostring(n):match("%d+")
 end
 
--- Whether this machine is being taken out of service ($PYGMY_RUN_DIR/draining).
-local function is_draining()
-	local mark = io.open(run_dir .. "/draining")
-	return mark ~= nil and mark:close()
-end
-
--- Joins the cluster (again). Returns nothing, or why not. Who is fenced while it is drained stays so: it goes on without a cache, and confirms what
--- it is told, so that it can end a lease later without anybody waiting for it. (A restart is a first join.)
+-- Joins the cluster (again). Returns nothing, or why not.
 local function join()
-	local memory = ngx.shared.coherence
-	if memory:get("joined") and is_draining() then
-		return "fenced while it is drained"
-	end
 	if not lib.coherence_table_claim_join(table_, lib.coherence_clock_ms()) then
 		return "fenced; it joins again in a while"
 	end
@@ -125,7 +114,6 @@ local function join()
 		return "it could not join: " .. tostring(err or text)
 	end
 	lib.coherence_table_joined(table_, lib.coherence_clock_ms(), tonumber(index))
-	memory:set("joined", true)
 	ngx.log(ngx.NOTICE, "coherence: ", name, " joined at index ", index)
 end
 
@@ -165,6 +153,16 @@ local function renew()
 	return "the log changes all the time"
 end
 
+-- Who is about to stop nginx makes the file "leaving". From then on the lease is not renewed, and nobody joins: when it has lapsed, nothing
+-- is served from the cache, and no write need wait for this frontend.
+local function is_leaving()
+	local mark = io.open(run_dir .. "/leaving")
+	if mark then
+		mark:close()
+	end
+	return mark ~= nil
+end
+
 local busy = false
 
 local function tick(premature)
@@ -172,6 +170,9 @@ local function tick(premature)
 		return
 	end
 	if busy or not lib.coherence_table_claim(table_, lib.coherence_clock_ms(), RENEW_MS) then
+		return
+	end
+	if is_leaving() then
 		return
 	end
 	busy = true
