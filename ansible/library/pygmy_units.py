@@ -123,7 +123,8 @@ class Units:
         for unit in self.units:
             self.look_at(unit)
         if module.params['together'] and self.restart:
-            running = [unit['name'] for unit in self.units if unit['name'] not in self.start]
+            # (Not pygmy.target, for one: everything of the machine ends with it, etcd and the public socket too.)
+            running = [unit['name'] for unit in self.units if unit.get('restart') and unit['name'] not in self.start]
             self.restart, self.reload = running, []
 
     def systemctl(self, *words):
