@@ -206,7 +206,7 @@ follower_of() {
 # (A host that is a name for everybody but the library that looks names up, which can read it without asking anybody.)
 @test "a node whose URLs have a host name is looked up and asked" {
     local host
-    # shellcheck disable=SC2046 # four numbers
+    # shellcheck disable=SC2046,SC2183 # four numbers
     host=$(printf '0x%02x%02x%02x%02x' $(address_of C | tr . ' '))
     cluster_client --quiet member add C --catalog-url "$scheme://$host:$PYGMY_PORT_CATALOG_A" --order-url "$scheme://$host:$PYGMY_PORT_ORDER_A"
     is_named() { [[ $(state_of C catalog_place)$(state_of C order) == "$host:${PYGMY_PORT_CATALOG_A}in" ]]; }
