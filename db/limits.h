@@ -59,7 +59,7 @@
 /* Workers */
 #define WORKER_THREADS_MAX 256
 #define WORKER_STACK_BYTES (256 * 1024)           /* of a thread; sanitizers get four times as much */
-#define CONNECTIONS_MAX 512                       /* open FastCGI connections; more wait in the listen queue */
+#define CONNECTIONS_MAX 512                       /* open FastCGI connections; more wait in the listen queue, of 4096: as many as nginx lets clients have (client/store/launch.sh) */
 #define REQUEST_ARENA_MAX_BYTES (8 * 1024 * 1024)
 #define ANSWER_HEAD_MAX_BYTES 1024
 #define ANSWER_MAX_BYTES (2 * 1024 * 1024)

@@ -41,7 +41,7 @@ rejected() { curl -s "$1/metrics" | sed -n 's/^pygmy_rejected_total{reason="over
     capacity=$(($(bought) / 4))
     # Eight times as much for ten seconds, whatever the answers are.
     rate=$((8 * capacity))
-    offer --rate "$rate" --connections 800 --seconds 10 --acks "$store_dir/acks"
+    offer --rate "$rate" --connections 400 --seconds 10 --acks "$store_dir/acks"
     made=$(bought)
     told=$(report '.operations.buy.ends.overloaded') failed=$(report '.operations.buy.ends.server_error')
     # Whoever was not served was told so, and that nothing was done. (A worker whose turn with the slow disk does not come may leave few in doubt.)
