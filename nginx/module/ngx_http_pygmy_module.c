@@ -229,7 +229,8 @@ static void learn_from(ngx_http_request_t *r)
 	if (key.len == 0)
 		key = value_of(r, tag_index);
 	if (changed != NULL && key.len > 0)
-		cache_key_raise(attached_table, key, (struct slice){ (const char *)changed->value.data, changed->value.len });
+		cache_key_raise(attached_table, key, (struct slice){ (const char *)changed->value.data, changed->value.len },
+			coherence_clock_ms());
 }
 
 /* Whole answers only: no part, no HEAD, nothing that was or will be refused a place in nginx's cache. */
