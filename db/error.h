@@ -55,13 +55,15 @@
 	X(49, QUERY_TOO_LONG, "query_too_long", 414, "The query string is too long.") \
 	X(50, UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", 415, "The body must be application/json.") \
 	X(51, NOT_A_CLUSTER, "not_a_cluster", 409, "This store is a single node: it has no list of members.") \
+	X(52, RATE_LIMITED, "rate_limited", 429, "There are too many writes from this address: nothing was changed.") \
+	X(53, TOO_MANY_CONNECTIONS, "too_many_connections", 429, "There are too many open connections from this address.") \
 	/* what went wrong here */ \
 	X(70, INTERNAL, "internal", 500, "Something went wrong inside the store.") \
 	X(71, OUT_OF_MEMORY, "out_of_memory", 503, "The worker is out of memory.") \
 	X(72, STORAGE_FULL, "storage_full", 503, "The disk is full: nothing was changed. Reads go on.") \
 	X(73, STORAGE_FAILED, "storage_failed", 503, "The database could not be read or written.") \
 	X(74, STORAGE_CORRUPT, "storage_corrupt", 503, "The database is damaged.") \
-	X(75, OVERLOADED, "overloaded", 503, "Too many writes are waiting: nothing was changed.") \
+	X(75, OVERLOADED, "overloaded", 503, "There is more to do than can be done: nothing was changed. Ask again in a moment.") \
 	X(76, OUTCOME_UNKNOWN, "outcome_unknown", 503, "The outcome is unknown: ask again with the same key.") \
 	X(77, BEHIND, "behind", 503, "This replica has not reached the position that was asked for.") \
 	X(78, NOT_READY, "not_ready", 503, "This replica is not ready.") \

@@ -19,7 +19,6 @@
 #include "client/pygmy/table.h"
 #include "client/pygmy/token_file.h"
 
-#define CLIENT_VERSION "0.1.0"
 #define CLIENT_TIMEOUT_MS 10000           /* of a request with its retries, when --timeout is not given */
 #define CLIENT_ATTEMPT_MS 6000            /* longer than the store's own deadline, so that its answer is the one we get */
 #define CLIENT_READ_ROUNDS 3              /* reads give up sooner: asking later is up to the user */

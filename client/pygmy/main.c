@@ -11,6 +11,7 @@
 #include "client/pygmy/help.h"
 #include "client/pygmy/safe_text.h"
 #include "client/pygmy/wait.h"
+#include "db/version.h"
 
 static enum outcome run(struct client *client, int argc, char **argv)
 {
@@ -18,7 +19,7 @@ static enum outcome run(struct client *client, int argc, char **argv)
 	if (!client_parse_globals(client, argc, argv, &args))
 		return client_fail(client, OUTCOME_USAGE, "usage", "%s (see pygmy help)", args.error);
 	if (client->version) {
-		(void)printf("pygmy %s\n", CLIENT_VERSION);
+		(void)printf("pygmy %s\n", PYGMY_VERSION);
 		return OUTCOME_DONE;
 	}
 	if (args.consumed == argc) {

@@ -27,6 +27,7 @@ static const struct route routes[] = {
 		.needs_replica = true },
 	{ .method = METHOD_GET, .pattern = "/coherence/changes", .handler = coherence_changes, .parameters = CHANGES, .is_private = true,
 		.needs_replica = true },
+	{ .method = METHOD_GET, .pattern = "/coherence/nodes", .handler = coherence_nodes, .is_private = true, .needs_replica = true },
 };
 
 const struct worker_app catalog_app = {

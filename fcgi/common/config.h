@@ -14,8 +14,6 @@
 #include "db/cluster.h"
 #include "db/diagnostics.h"
 
-#define PYGMY_VERSION "0.1.0"
-
 #define WORKER_NAME_BYTES 32
 #define FRONTENDS_BYTES 1024
 #define ETCD_BYTES 2048

@@ -8,6 +8,7 @@
 #include <sodium.h>
 #include <stdio.h>
 
+#include "db/version.h"
 #include "fcgi/common/exchange.h"
 #include "fcgi/common/member_routes.h"
 #include "fcgi/common/worker.h"

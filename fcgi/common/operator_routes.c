@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "db/monotonic.h"
+#include "db/version.h"
 #include "fcgi/common/parameter.h"
 #include "fcgi/common/process_metrics.h"
 #include "fcgi/common/read.h"

@@ -1,7 +1,7 @@
 /*
  * serve: see serve.h.
  *
- * The order of the checks decides which error a request with several gets: path, method, credentials, headers, query, body. So
+ * The order of the checks decides which error a request with several gets: path, method, overload, credentials, headers, query, body. So
  * whoever has no token learns nothing about what a body should look like.
  */
 #include "fcgi/common/serve.h"
@@ -10,6 +10,7 @@
 #include "db/monotonic.h"
 #include "fcgi/common/parameter.h"
 #include "fcgi/common/worker.h"
+#include "fcgi/common/write.h"
 
 #define COMPLAINTS_PER_SECOND 20
 
@@ -77,6 +78,28 @@ static bool check_replica(struct exchange *exchange)
 	return false;
 }
 
+/*
+ * Whether there is time for it. Who asks about the worker itself, for a lease or for a snapshot is few, and others depend on them. In a cluster
+ * a frontend has given up on a write by CLUSTER_WRITE_MS.
+ */
+static bool check_admission(struct exchange *exchange)
+{
+	struct worker *worker = exchange->worker;
+	const struct route *route = exchange->route;
+	bool is_write = route->method != METHOD_GET || route->without_head;
+	bool admitted = admission_admits(&worker->admission, exchange->started_us / 1000, exchange->waited_ms);
+	histogram_observe(&worker->metrics.wait_seconds, (double)exchange->waited_ms / 1e3);
+	if (!route->needs_replica || route->is_private || route->role == AUTH_ADMIN_OR_PEER)
+		return true;
+	if (admitted && !(is_write && worker->config.etcd[0] != '\0' && exchange->waited_ms >= CLUSTER_WRITE_MS))
+		return true;
+	if (is_write)
+		write_name_key(exchange);
+	exchange_overloaded(exchange);
+	atomic_fetch_add_explicit(&worker->metrics.overloaded, 1, memory_order_relaxed);
+	return false;
+}
+
 /* At most COMPLAINTS_PER_SECOND lines: a full disk must not be filled by those who notice it. */
 static bool may_complain(struct worker *worker)
 {
@@ -132,7 +155,7 @@ struct slice serve(struct exchange *exchange, const struct request_source *sourc
 	exchange_begin(exchange, source);
 	bool found = find_route(exchange);
 	tell_whether_it_may_wait(exchange);
-	if (found && check_request(exchange) && check_replica(exchange))
+	if (found && check_admission(exchange) && check_request(exchange) && check_replica(exchange))
 		exchange->route->handler(exchange);
 	struct slice bytes = exchange_finish(exchange);
 	count_and_log(exchange);

@@ -15,18 +15,21 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "db/monotonic.h"
+#include "db/version.h"
 #include "fcgi/common/connections.h"
 #include "fcgi/common/frontend_routes.h"
 #include "fcgi/common/member_routes.h"
 #include "fcgi/common/operator_routes.h"
 #include "fcgi/common/server.h"
 
+#define EXIT_WRONG_USAGE 2
 #define LISTEN_FD 0
 #define FAILED_START_MS 1000
 
@@ -344,12 +347,23 @@ static void close_all(struct worker *worker)
 	connections_close(&the_connections);
 }
 
-int worker_run(const struct worker_app *app)
+/* Arguments are for people: systemd, spawn-fcgi and multiwatch give none. */
+static int answer_arguments(const struct worker_app *app, int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[1], "--version") == 0)
+		return printf("%s %s\n", app->kind, PYGMY_VERSION) > 0 && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	fprintf(stderr, "pygmy %s takes no argument but --version; its settings come from the environment\n", app->kind);
+	return EXIT_WRONG_USAGE;
+}
+
+int worker_run(const struct worker_app *app, int argc, char **argv)
 {
 	struct worker *worker = &the_worker;
 	pthread_t threads[WORKER_THREADS_MAX + 1];
 	int started = 0, signal_number = 0;
 	sigset_t signals;
+	if (argc > 1)
+		return answer_arguments(app, argc, argv);
 	if (!is_listening(LISTEN_FD)) {
 		fprintf(stderr, "pygmy %s: standard input is no listening socket. Start it with: spawn-fcgi -n -s SOCKET -- multiwatch -- PROGRAM\n",
 			app->kind);

@@ -14,6 +14,7 @@
 #include "db/replica.h"
 #include "db/roster.h"
 #include "db/snapshot.h"
+#include "fcgi/common/admission.h"
 #include "fcgi/common/auth.h"
 #include "fcgi/common/config.h"
 #include "fcgi/common/lifecycle.h"
@@ -36,6 +37,7 @@ struct worker {
 	struct worker_config config;
 	struct auth auth;
 	struct metrics metrics;
+	struct admission admission;
 	struct lifecycle lifecycle;
 	struct line_log transactions;          /* open when app->logs_transactions */
 	const struct route *routes[ROUTES_MAX];   /* the app's and the operators' */
@@ -54,7 +56,7 @@ struct worker {
 /* Fills in what needs no I/O: routes and metrics. For tests too. */
 void worker_init(struct worker *worker, const struct worker_app *app);
 
-/* main() of an app. Returns the exit status. */
-int worker_run(const struct worker_app *app);
+/* main() of an app, whose only argument is --version. Returns the exit status. */
+int worker_run(const struct worker_app *app, int argc, char **argv);
 
 #endif

@@ -28,6 +28,12 @@ void history_topic(int topic, char *name, size_t size)
 	snprintf(name, size, "coherence-%llu-%d", (unsigned long long)check.seed, topic);
 }
 
+size_t history_topic_json(int topic, char *text, size_t size)
+{
+	int len = snprintf(text, size, "\"topic\":\"coherence-%llu-%d\"", (unsigned long long)check.seed, topic);
+	return len < 0 || (size_t)len >= size ? 0 : (size_t)len;
+}
+
 int history_issue(struct thing *thing, const struct state *state)
 {
 	int index = atomic_load(&thing->issued) + 1;

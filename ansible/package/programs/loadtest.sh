@@ -1,0 +1,3 @@
+#!/bin/sh
+# The load test, from the installed package.
+exec /usr/lib/pygmy/client/loadtest.sh "$@"
