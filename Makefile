@@ -55,7 +55,7 @@ LOAD_SRC := $(wildcard client/load/*.c)
 NGINX_SRC := $(wildcard nginx/*.c)
 # nginx's module, which is also the library that its Lua calls; and what it shares with the workers.
 NGINX_MODULE_SRC := $(wildcard nginx/module/*.c)
-NGINX_DB_SRC := db/slot.c db/changes.c db/query_string.c
+NGINX_DB_SRC := db/slot.c db/changes.c db/query_string.c db/node_list.c db/node_name.c
 NGINX_HEADERS := .build/nginx
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
@@ -76,7 +76,7 @@ FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 # Everything below is relative to the clone, whose path may hold spaces. Recipes with a + build in parallel by themselves.
 JOBS = -j$(shell nproc)
 
-.PHONY: run stop restart status logs restore reset bench bench-cluster loadtest faulttest test unit system sanitized fuzz simulation lint test-fresh clean deps deb install
+.PHONY: run stop restart status logs restore reset bench bench-cluster loadtest faulttest coherence test test-deploy unit system sanitized fuzz simulation lint test-fresh clean deps deb install
 run: ## install what is missing, build, start the store and show it working
 	@client/deps.sh run
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all
@@ -128,6 +128,11 @@ faulttest: ## hurt the running cluster under traffic and compare the replicas (c
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= $(B)/tools/traffic $(B)/tools/compare
 	@client/faulttest.sh
 
+coherence: ## look for a stale read in a throwaway cluster with lost pushes, slow fills and faults (ARGS='--help' tells the options)
+	@client/deps.sh run cluster
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= all $(B)/tools/coherence_check $(B)/tools/peer_proxy
+	@client/coherencetest.sh --own $(ARGS)
+
 test: ## install what is missing, build and run every test
 	@client/deps.sh test
 	@tests/run.sh
@@ -147,10 +152,11 @@ fuzz: ## run every fuzz target for FUZZ_SECONDS=3 seconds
 test-fresh: ## try make run and make test on a fresh Debian in a chroot (root, network, minutes)
 	@tests/fresh_machine.sh
 
-bench: ## measure the store; prints a table, writes CSV and plots
-	@client/deps.sh bench
+bench: ## measure the store, and what more frontends cost and bring; prints tables, writes CSV and plots
+	@client/deps.sh bench cluster
 	+@$(MAKE) --no-print-directory $(JOBS) SAN= all tools
 	@tests/bench/bench.sh
+	@tests/bench/frontends_bench.sh
 
 bench-cluster: ## measure a cluster of three nodes, beside PostgreSQL with two synchronous standbys
 	@client/deps.sh bench-cluster
@@ -173,7 +179,13 @@ deps: ## install the packages that run and test need
 	@client/deps.sh run test
 
 clean: ## delete what was built (a running store goes on)
+	@if [ -e .build/deploy/run ]; then tests/deploy/hosts.sh down; fi
 	rm -rf .build
+
+test-deploy: ## deploy to hosts of its own on this machine, for real (needs root; tests/deploy/run.sh --help)
+	@client/deps.sh test deploy
+	+@$(MAKE) --no-print-directory $(JOBS) SAN= all $(B)/tools/traffic $(B)/tools/compare
+	@tests/deploy/run.sh
 
 # ---- how it is built -----------------------------------------------------------------------------
 # One short line per file; V=1 shows whole commands.
@@ -197,7 +209,7 @@ preflight:
 		{ echo "$$tool is missing; client/deps.sh installs what the build needs" >&2; exit 1; }; done
 	@pkg-config --exists $(PACKAGES) || \
 		{ echo "libraries are missing; client/deps.sh installs what the build needs" >&2; exit 1; }
-	@foreign=$$(find .build ! -writable -print -quit 2>/dev/null || :); if [ -n "$$foreign" ]; then \
+	@foreign=$$(find .build -path .build/deploy -prune -o ! -writable -print -quit 2>/dev/null || :); if [ -n "$$foreign" ]; then \
 		echo "$$foreign belongs to $$(stat -c %U "$$foreign"), so this tree was built by another user (sudo?);" \
 			"delete it with: sudo rm -rf .build" >&2; exit 1; fi
 

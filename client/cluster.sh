@@ -275,13 +275,6 @@ print_pids() {
 
 # ---- replicas ------------------------------------------------------------------------------------
 
-# The frontends take on who is in the cluster now.
-frontend_reload() { machine_record && machine_reload "$1"; }
-frontends_reload() {
-    local name
-    for name in $cluster_frontends; do in_machine "$name" frontend_reload "$name" || return; done
-}
-
 add_node() {
     [[ $# -eq 1 && $1 =~ ^[A-Z]$ ]] || fail "$exit_usage" "add takes the name of a new node, a letter: $cluster_script add D"
     lock_cluster
@@ -295,10 +288,10 @@ add_node() {
     say "Node $1 is in the cluster: $cluster_scheme://$(cluster_address "$1"):$PYGMY_PORT_CATALOG_A/"
 }
 
-# The node's processes first: they load a snapshot, and serve once they are members. The frontend asks it when it can answer.
+# The node's processes load a snapshot, and serve once they are members. The frontends find out by themselves, and ask it when it is ready.
 cluster_join() {
     cluster_make_folders '' && cluster_member add "$1" && in_machine "$1" machine_start >/dev/null &&
-        cluster_wait '*' "$cluster_ready_wait_ms" "$1" && frontends_reload
+        cluster_wait '*' "$cluster_ready_wait_ms" "$1"
 }
 
 remove_node() {
@@ -316,12 +309,13 @@ remove_node() {
 
 cluster_nodes_without() { tr ' ' '\n' <<<"$PYGMY_CLUSTER_NODES" | grep -vx -- "$1" | paste -sd ' '; }
 
-# The frontend asks it no more; then it is no member; then it ends.
+# The others are asked to remove it (the client reads the frontend's settings). Then it is no member any more, so the frontends leave it out by
+# themselves; then it ends.
 cluster_leave() {
     local node=$1 all=$PYGMY_CLUSTER_NODES
     PYGMY_CLUSTER_NODES=$(cluster_nodes_without "$node")
     cluster_derive
-    frontends_reload && cluster_member remove "$node" || return
+    in_machine frontend machine_record && cluster_member remove "$node" || return
     PYGMY_CLUSTER_NODES=$all
     in_machine "$node" machine_stop "catalog-$node" "order-$node" "nginx-$node" || return
     PYGMY_CLUSTER_NODES=$(cluster_nodes_without "$node")

@@ -55,13 +55,15 @@
 	X(49, QUERY_TOO_LONG, "query_too_long", 414, "The query string is too long.") \
 	X(50, UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", 415, "The body must be application/json.") \
 	X(51, NOT_A_CLUSTER, "not_a_cluster", 409, "This store is a single node: it has no list of members.") \
+	X(52, RATE_LIMITED, "rate_limited", 429, "There are too many writes from this address: nothing was changed.") \
+	X(53, TOO_MANY_CONNECTIONS, "too_many_connections", 429, "There are too many open connections from this address.") \
 	/* what went wrong here */ \
 	X(70, INTERNAL, "internal", 500, "Something went wrong inside the store.") \
 	X(71, OUT_OF_MEMORY, "out_of_memory", 503, "The worker is out of memory.") \
 	X(72, STORAGE_FULL, "storage_full", 503, "The disk is full: nothing was changed. Reads go on.") \
 	X(73, STORAGE_FAILED, "storage_failed", 503, "The database could not be read or written.") \
 	X(74, STORAGE_CORRUPT, "storage_corrupt", 503, "The database is damaged.") \
-	X(75, OVERLOADED, "overloaded", 503, "Too many writes are waiting: nothing was changed.") \
+	X(75, OVERLOADED, "overloaded", 503, "There is more to do than can be done: nothing was changed. Ask again in a moment.") \
 	X(76, OUTCOME_UNKNOWN, "outcome_unknown", 503, "The outcome is unknown: ask again with the same key.") \
 	X(77, BEHIND, "behind", 503, "This replica has not reached the position that was asked for.") \
 	X(78, NOT_READY, "not_ready", 503, "This replica is not ready.") \
@@ -71,7 +73,8 @@
 	X(82, NO_QUORUM, "no_quorum", 503, "The majority of the log's servers can't be reached: nothing was changed. Reads go on.") \
 	X(83, LOG_FULL, "log_full", 503, "The log's servers have no space left: nothing was changed. It is being freed.") \
 	X(84, OTHER_LOG, "other_log", 503, "The database belongs to another log.") \
-	X(85, FENCE_IS_NEW, "fence_is_new", 503, "The frontend was fenced just now, and may still have a lease: ask again in a moment.")
+	X(85, FENCE_IS_NEW, "fence_is_new", 503, "The frontend was fenced just now, and may still have a lease: ask again in a moment.") \
+	X(86, FRONTEND_UNREACHABLE, "frontend_unreachable", 409, "A node can't reach the frontend's port for pushes.")
 
 enum pygmy_error {
 #define X(value, name, code, http, text) PYGMY_##name = (value),

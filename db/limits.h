@@ -49,6 +49,13 @@
 #define CHANGES_TEXT_MAX_BYTES (1024 * 1024)
 #define FRONTENDS_MAX 8
 
+/* Clients, at nginx: nginx/render.sh, where they are checked, has the same */
+#define WRITE_RATE_MAX 100000                     /* PYGMY_WRITE_RATE: writes of one client per second */
+#define WRITE_BURST_MAX 1000000                   /* PYGMY_WRITE_BURST */
+#define CLIENT_CONNECTIONS_MAX 100000             /* PYGMY_CLIENT_CONNECTIONS: of one client at each nginx worker; never more than all of them */
+#define TRUSTED_NETWORKS_MAX 64                   /* PYGMY_TRUSTED_CLIENTS, PYGMY_TRUSTED_PROXIES */
+#define NGINX_CONNECTIONS_RESERVED 512            /* of each nginx worker's connections; half of the others are for clients */
+
 /* Workers */
 #define WORKER_THREADS_MAX 256
 #define WORKER_STACK_BYTES (256 * 1024)           /* of a thread; sanitizers get four times as much */
@@ -61,6 +68,14 @@
 #define CONFIG_FILE_MAX_BYTES (64 * 1024)
 #define LINE_LOG_MAX_BYTES (8 * 1024 * 1024)      /* of transaction and heartbeat logs; then they are rotated */
 #define LINE_LOG_FILES 5                          /* kept, with the one that is written */
+
+/* An overloaded worker (fcgi/common/admission.h), milliseconds */
+#define ADMISSION_READ_MS 150                     /* a read that waited longer for a thread is refused; the cache's lease is asked for within 300 */
+#define ADMISSION_WRITE_MS 300                    /* a write; in a cluster a frontend gives it up after 1000, and a probe after 500 */
+#define ADMISSION_INTERVAL_MS 500                 /* but only when for so long nobody has waited less than half of that */
+#define ADMISSION_INTERVAL_AGAIN_MS 100           /* the same, behind an overload not longer ago than: */
+#define ADMISSION_MEMORY_MS 10000
+#define ADMISSION_WAIT_MAX_MS 10000               /* nginx lets nothing wait so long: two clocks disagree, and nothing follows from them */
 
 /* Time, milliseconds */
 #define CONNECTION_IO_MS 5000                     /* reading from and writing to nginx */

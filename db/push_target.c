@@ -53,42 +53,92 @@ static bool url_is_valid(struct slice url, const struct tls_files *tls)
 	return false;
 }
 
-static void set_address(const struct push_target *target, const struct push_headers *headers)
+static void set_address(const struct push_target *target, CURL *try)
 {
 	char url[PUSH_URL_MAX + sizeof push_path] = "http://frontend/coherence/push";
 	bool is_unix = slice_starts_with(slice_of(target->url), slice_of(unix_prefix));
 	if (is_unix)
-		curl_easy_setopt(target->handle, CURLOPT_UNIX_SOCKET_PATH, target->url + sizeof unix_prefix - 1);
+		curl_easy_setopt(try, CURLOPT_UNIX_SOCKET_PATH, target->url + sizeof unix_prefix - 1);
 	else
 		snprintf(url, sizeof url, "%s%s", target->url, push_path);
-	curl_easy_setopt(target->handle, CURLOPT_URL, url);
-	curl_easy_setopt(target->handle, CURLOPT_HTTPHEADER, is_unix ? headers->plain : headers->peer);
+	curl_easy_setopt(try, CURLOPT_URL, url);
+	curl_easy_setopt(try, CURLOPT_HTTPHEADER, is_unix ? target->headers->plain : target->headers->peer);
+}
+
+/* NULL without memory. */
+static CURL *make_try(struct push_target *target)
+{
+	CURL *try = curl_easy_init();
+	if (try == NULL)
+		return NULL;
+	set_address(target, try);
+	if (!tls_apply(try, target->tls)) {
+		curl_easy_cleanup(try);
+		return NULL;
+	}
+	curl_easy_setopt(try, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(try, CURLOPT_PROXY, "");
+	curl_easy_setopt(try, CURLOPT_TIMEOUT_MS, (long)PUSH_TRY_MS);
+	curl_easy_setopt(try, CURLOPT_WRITEFUNCTION, discard);
+	curl_easy_setopt(try, CURLOPT_PRIVATE, target);
+	return try;
 }
 
 void push_target_close(struct push_target *target)
 {
-	if (target->handle != NULL)
-		curl_easy_cleanup(target->handle);
-	target->handle = NULL;
+	for (size_t i = 0; i < PUSH_TRIES_MAX; i++) {
+		if (target->tries[i] != NULL)
+			curl_easy_cleanup(target->tries[i]);
+		target->tries[i] = NULL;
+	}
 }
 
 enum pygmy_error push_target_init(struct push_target *target, struct slice url, const struct push_headers *headers, const struct tls_files *tls)
 {
-	*target = (struct push_target){ .handle = NULL };
+	*target = (struct push_target){ .headers = headers, .tls = tls };
 	if (!url_is_valid(url, tls))
 		return PYGMY_INTERNAL;
 	memcpy(target->url, url.ptr, url.len);
-	target->handle = curl_easy_init();
-	if (target->handle == NULL)
-		return PYGMY_OUT_OF_MEMORY;
-	set_address(target, headers);
-	if (!tls_apply(target->handle, tls)) {
-		push_target_close(target);
-		return PYGMY_OUT_OF_MEMORY;
+	target->tries[0] = make_try(target);
+	return target->tries[0] != NULL ? PYGMY_OK : PYGMY_OUT_OF_MEMORY;
+}
+
+/* ---- tries ------------------------------------------------------------------------------------------- */
+
+void push_target_start(struct push_target *target, CURLM *multi, struct slice text)
+{
+	size_t i = 0;
+	while (i < PUSH_TRIES_MAX && target->busy[i])
+		i++;
+	if (i < PUSH_TRIES_MAX && target->tries[i] == NULL)
+		target->tries[i] = make_try(target);
+	if (i == PUSH_TRIES_MAX || target->tries[i] == NULL)
+		return;
+	curl_easy_setopt(target->tries[i], CURLOPT_POSTFIELDSIZE, (long)text.len);
+	curl_easy_setopt(target->tries[i], CURLOPT_POSTFIELDS, text.ptr);
+	target->busy[i] = curl_multi_add_handle(multi, target->tries[i]) == CURLM_OK;
+}
+
+void push_target_end(struct push_target *target, CURLM *multi, CURL *try)
+{
+	for (size_t i = 0; i < PUSH_TRIES_MAX; i++) {
+		if (!target->busy[i] || target->tries[i] != try)
+			continue;
+		curl_multi_remove_handle(multi, try);
+		target->busy[i] = false;
 	}
-	curl_easy_setopt(target->handle, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(target->handle, CURLOPT_PROXY, "");
-	curl_easy_setopt(target->handle, CURLOPT_TIMEOUT_MS, (long)PUSH_TRY_MS);
-	curl_easy_setopt(target->handle, CURLOPT_WRITEFUNCTION, discard);
-	return PYGMY_OK;
+}
+
+void push_target_stop(struct push_target *target, CURLM *multi)
+{
+	for (size_t i = 0; i < PUSH_TRIES_MAX; i++)
+		push_target_end(target, multi, target->tries[i]);
+}
+
+bool push_target_is_busy(const struct push_target *target)
+{
+	for (size_t i = 0; i < PUSH_TRIES_MAX; i++)
+		if (target->busy[i])
+			return true;
+	return false;
 }

@@ -11,7 +11,10 @@
 #include "db/push_target.h"
 #include "db/push_text.h"
 
-#define RETRY_PAUSE_MS 20
+#define HEDGE_FIRST_MS 50             /* a push that is not confirmed after so long is sent again beside the first try, */
+#define HEDGE_MS 25                   /* and again, */
+#define HEDGE_LATE_MS 100             /* less often when patience is over */
+#define RETRY_PAUSE_MS 20             /* when nothing is under way, since it was refused */
 #define LEASE_MARGIN_MS 10            /* clocks are read at two places */
 #define HTTP_NO_CONTENT 204
 
@@ -60,7 +63,6 @@ static enum pygmy_error add_target(struct pusher *pusher, struct slice url)
 		free(target);
 		return error;
 	}
-	curl_easy_setopt(target->handle, CURLOPT_PRIVATE, target);
 	pusher->targets[pusher->target_count++] = target;
 	return PYGMY_OK;
 }
@@ -186,20 +188,25 @@ static void note_answer(struct pusher *pusher, const CURLMsg *message)
 {
 	struct push_target *target = NULL;
 	long status = 0;
+	CURLcode code = message->data.result;
 	curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&target);
 	curl_easy_getinfo(message->easy_handle, CURLINFO_RESPONSE_CODE, &status);
-	target->confirmed = message->data.result == CURLE_OK && status == HTTP_NO_CONTENT;
-	if (target->confirmed) {
+	push_target_end(target, pusher->multi, message->easy_handle);
+	if (code == CURLE_OK && status == HTTP_NO_CONTENT) {
 		if (target->silent)
 			diagnose_info("frontend %s confirms pushes again", target->url);
+		target->confirmed = true;
 		target->silent = false;
+		push_target_stop(target, pusher->multi);
 		return;
 	}
 	atomic_fetch_add(&pusher->stats->push_failures, 1);
 	if (!target->silent)
-		diagnose_warning("frontend %s did not confirm a push: %s, status %ld", target->url,
-				 curl_easy_strerror(message->data.result), status);
+		diagnose_warning("frontend %s did not confirm a push: %s, status %ld", target->url, curl_easy_strerror(code), status);
 	target->silent = true;
+	int64_t soon_ms = monotonic_ms() + RETRY_PAUSE_MS;
+	if (!push_target_is_busy(target) && soon_ms < target->again_ms)
+		target->again_ms = soon_ms;
 }
 
 static bool is_waited_for(const struct push_target *target)
@@ -207,69 +214,82 @@ static bool is_waited_for(const struct push_target *target)
 	return !target->confirmed && monotonic_ms() < target->lapse_ms;
 }
 
-/* Sends text once to each frontend that is waited for; those who count at least once, whatever the time. */
-static void try_all(struct pusher *pusher, struct slice text, bool first)
+/* Those who count are told at least once, whatever the time. */
+static void start_first(struct pusher *pusher, struct slice text)
 {
 	for (size_t i = 0; i < pusher->target_count; i++) {
 		struct push_target *target = pusher->targets[i];
-		if (!is_waited_for(target) && !(first && !target->registered.fenced))
-			continue;
-		curl_easy_setopt(target->handle, CURLOPT_POSTFIELDSIZE, (long)text.len);
-		curl_easy_setopt(target->handle, CURLOPT_POSTFIELDS, text.ptr);
-		curl_multi_add_handle(pusher->multi, target->handle);
+		target->confirmed = false;
+		target->again_ms = monotonic_ms() + HEDGE_FIRST_MS;
+		if (is_waited_for(target) || !target->registered.fenced)
+			push_target_start(target, pusher->multi, text);
 	}
+}
+
+/* Begins the tries that are due. Returns when the next one is (monotonic), or end_ms. */
+static int64_t start_due(struct pusher *pusher, struct slice text, int64_t began_ms, int64_t end_ms)
+{
+	int64_t now_ms = monotonic_ms(), pause_ms = now_ms - began_ms < PUSH_PATIENCE_MS ? HEDGE_MS : HEDGE_LATE_MS;
+	for (size_t i = 0; i < pusher->target_count; i++) {
+		struct push_target *target = pusher->targets[i];
+		if (!is_waited_for(target))
+			continue;
+		if (target->again_ms <= now_ms) {
+			push_target_start(target, pusher->multi, text);
+			target->again_ms = now_ms + pause_ms;
+		}
+		end_ms = target->again_ms < end_ms ? target->again_ms : end_ms;
+	}
+	return end_ms;
+}
+
+/* Sends and receives until until_ms, or something has ended. */
+static void exchange(struct pusher *pusher, int64_t until_ms)
+{
 	int running = 0, left;
-	do {
-		if (curl_multi_perform(pusher->multi, &running) != CURLM_OK)
-			break;
-		if (running > 0)
-			curl_multi_poll(pusher->multi, NULL, 0, PUSH_TRY_MS, NULL);
-	} while (running > 0);
-	for (CURLMsg *message; (message = curl_multi_info_read(pusher->multi, &left)) != NULL;)
+	int64_t wait_ms = until_ms - monotonic_ms();
+	curl_multi_perform(pusher->multi, &running);
+	CURLMsg *message = curl_multi_info_read(pusher->multi, &left);
+	if (message == NULL && wait_ms > 0) {
+		curl_multi_poll(pusher->multi, NULL, 0, (int)wait_ms, NULL);
+		curl_multi_perform(pusher->multi, &running);
+		message = curl_multi_info_read(pusher->multi, &left);
+	}
+	for (; message != NULL; message = curl_multi_info_read(pusher->multi, &left))
 		if (message->msg == CURLMSG_DONE)
 			note_answer(pusher, message);
-	for (size_t i = 0; i < pusher->target_count; i++)
-		curl_multi_remove_handle(pusher->multi, pusher->targets[i]->handle);
 }
 
 /* The time until which somebody has to be waited for; 0: nobody. Who is silent too long is to be fenced. */
 static int64_t find_end(struct pusher *pusher, int64_t began_ms, bool *lapsed)
 {
-	int64_t end_ms = pusher->least_ms;
-	bool is_patient = monotonic_ms() - began_ms < PUSH_PATIENCE_MS;
+	int64_t end_ms = pusher->least_ms, now_ms = monotonic_ms();
+	*lapsed = false;
 	for (size_t i = 0; i < pusher->target_count; i++) {
 		struct push_target *target = pusher->targets[i];
 		if (target->confirmed)
 			continue;
-		if (pusher->fencer != NULL && !is_patient && !target->registered.fenced)
+		if (pusher->fencer != NULL && now_ms - began_ms >= PUSH_PATIENCE_MS && !target->registered.fenced)
 			fencer_ask(pusher->fencer, target->registered.name, target->registered.since);
 		*lapsed = *lapsed || !target->registered.fenced;
 		end_ms = target->lapse_ms > end_ms ? target->lapse_ms : end_ms;
+		/* The first try may take its time, also behind the end. */
+		if (push_target_is_busy(target) && now_ms < began_ms + PUSH_TRY_MS && end_ms < began_ms + PUSH_TRY_MS)
+			end_ms = began_ms + PUSH_TRY_MS;
 	}
 	return end_ms;
 }
 
-static void pause_ms(int64_t ms)
-{
-	struct timespec pause = { ms / 1000, (long)(ms % 1000) * 1000000 };
-	nanosleep(&pause, NULL);
-}
-
 static void push_until_told(struct pusher *pusher, struct slice text)
 {
-	int64_t began_us = monotonic_us();
+	int64_t began_us = monotonic_us(), began_ms = began_us / 1000, end_ms;
+	bool lapsed;
+	start_first(pusher, text);
+	while ((end_ms = find_end(pusher, began_ms, &lapsed)) > monotonic_ms())
+		exchange(pusher, start_due(pusher, text, began_ms, end_ms));
 	for (size_t i = 0; i < pusher->target_count; i++)
-		pusher->targets[i]->confirmed = false;
-	for (bool first = true;; first = false) {
-		bool lapsed = false;
-		try_all(pusher, text, first);
-		int64_t left = find_end(pusher, began_us / 1000, &lapsed) - monotonic_ms();
-		if (left <= 0) {
-			atomic_fetch_add(&pusher->stats->push_lapses, lapsed ? 1 : 0);
-			break;
-		}
-		pause_ms(left < RETRY_PAUSE_MS ? left : RETRY_PAUSE_MS);
-	}
+		push_target_stop(pusher->targets[i], pusher->multi);
+	atomic_fetch_add(&pusher->stats->push_lapses, lapsed ? 1 : 0);
 	atomic_fetch_add(&pusher->stats->pushes, 1);
 	histogram_observe(&pusher->stats->push_seconds, (double)(monotonic_us() - began_us) / 1e6);
 }

@@ -2,8 +2,8 @@
  * pusher: tells the frontends which slots a write changed, before the write is acknowledged.
  *
  * Batches that are waiting while a push is under way go out together in the next one. The text is that of changes.h, sent by
- * POST /coherence/push; a frontend confirms with 204. One that does not confirm is asked again until T has passed
- * since the commit: by then its lease has lapsed, or was renewed after the commit and so includes the change.
+ * POST /coherence/push; a frontend confirms with 204. One that does not confirm soon is told again and again, while the tries of before
+ * go on, until T has passed since the commit: by then its lease has lapsed, or was renewed after the commit and so includes the change.
  *
  * Whom to tell is said when the pusher is made; or, in a cluster, by the log (frontends.h). There a frontend that does not confirm is to be
  * fenced after PUSH_PATIENCE_MS, and then costs no write any time once the leases of before the fence have lapsed.
@@ -20,7 +20,7 @@
 #include "db/stats.h"
 #include "db/tls.h"
 
-#define PUSH_PATIENCE_MS 250
+#define PUSH_PATIENCE_MS 500
 
 struct pusher;
 

@@ -8,6 +8,8 @@
 -- does not stop the lease, and nothing waits longer than ASK_DEADLINE_MS.
 
 local ffi = require "ffi"
+local own_server = require "own_server"
+local rotation = require "rotation"
 
 ffi.cdef [[
 struct slice { const char *ptr; size_t len; };
@@ -44,7 +46,6 @@ local ASK_ROUNDS_MAX = 4              -- each opened era needs a question of its
 local ASK_DEADLINE_MS = 900
 local JOIN_DEADLINE_MS = 2500
 local TICK_S = 0.1
-local TEXT_MAX_BYTES = 1024 * 1024
 local METRICS_MAX_BYTES = 65536       -- FRONTEND_METRICS_MAX_BYTES
 
 local _M = {}
@@ -76,71 +77,21 @@ function _M.init(options)
 	table_ = find("table", "struct coherence_table *", lib.coherence_table_create)
 	lib.pygmy_module_attach(table_, lease_ms, run_dir .. "/cache")
 	lib.pygmy_module_count(find("counters", "struct frontend_counters *", lib.frontend_counters_create))
+	own_server.init(lib, run_dir)
+	if options.nodes then
+		rotation.init(lib, run_dir, find("rotation", "struct rotation *", rotation.create(lib)))
+	end
 end
 
 -- ---- the lease -------------------------------------------------------------------------------
 
--- The body of the answer to a request (its method and path; and its JSON body, or nil) to our own socket server, or nil and why not. The whole takes
--- at most until deadline_ms.
+-- The body of the answer to a request to our own socket server, or nil and why not.
 local function fetch(what, json, deadline_ms)
-	local sock = ngx.socket.tcp()
-	local function left_ms()
-		local left = tonumber(deadline_ms - lib.coherence_clock_ms())
-		sock:settimeout(left > 1 and left or 1)
-		return left
+	local body, status = own_server.fetch(what, { json = json, deadline_ms = deadline_ms })
+	if status ~= 200 then
+		return nil, body or "status " .. tostring(status)
 	end
-	local function talk()
-		left_ms()
-		local ok, err = sock:connect("unix:" .. run_dir .. "/frontend.sock")
-		if not ok then
-			return nil, err
-		end
-		local body_head = json and "Content-Type: application/json\r\nContent-Length: " .. #json .. "\r\n" or ""
-		ok, err = sock:send(what .. " HTTP/1.0\r\nHost: pygmy\r\n" .. body_head .. "\r\n" .. (json or ""))
-		if not ok then
-			return nil, err
-		end
-		local line
-		line, err = sock:receive("*l")
-		if not line then
-			return nil, err
-		end
-		if not line:find("^HTTP/1%.[01] 200 ") then
-			return nil, line:sub(1, 60)
-		end
-		local length
-		repeat
-			if left_ms() <= 0 then
-				return nil, "deadline"
-			end
-			line, err = sock:receive("*l")
-			if not line then
-				return nil, err
-			end
-			length = line:match("^[Cc]ontent%-[Ll]ength: *(%d+)$") or length
-		until line == ""
-		-- Without its length a text that was broken off between two lines would look whole.
-		length = tonumber(length)
-		if not length or length > TEXT_MAX_BYTES then
-			return nil, "no length, or too long"
-		end
-		local parts, have = {}, 0
-		while have < length do
-			if left_ms() <= 0 then
-				return nil, "deadline"
-			end
-			local part
-			part, err = sock:receive(math.min(length - have, 65536))
-			if not part then
-				return nil, err
-			end
-			parts[#parts + 1], have = part, have + #part
-		end
-		return table.concat(parts)
-	end
-	local body, err = talk()
-	sock:close()
-	return body, err
+	return body
 end
 
 local function as_slice(text)
@@ -238,6 +189,7 @@ function _M.init_worker()
 	C.chmod(run_dir .. "/frontend.sock", 384)     -- 0600; nginx makes sockets 0666
 	assert(ngx.timer.every(TICK_S, tick))
 	assert(ngx.timer.at(0, tick))
+	rotation.init_worker()
 end
 
 -- ---- the socket server -----------------------------------------------------------------------

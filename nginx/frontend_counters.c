@@ -34,6 +34,7 @@ struct worker_counters {
 	counter caches[FRONTEND_OPERATIONS][FRONTEND_CACHES];
 	counter upstream_failures[FRONTEND_OPERATIONS];
 	struct times request[FRONTEND_OPERATIONS], upstream[FRONTEND_OPERATIONS];
+	counter rejections[FRONTEND_REJECTIONS];
 	counter starts;
 };
 
@@ -113,6 +114,11 @@ void frontend_counters_add(struct frontend_counters *counters, size_t worker, co
 		add_time(&own->upstream[request->operation], request->upstream_us);
 }
 
+void frontend_counters_add_rejection(struct frontend_counters *counters, size_t worker, enum frontend_rejection reason)
+{
+	add(&counters_of(counters, worker)->rejections[reason], 1);
+}
+
 void frontend_counters_add_start(struct frontend_counters *counters, size_t worker)
 {
 	add(&counters_of(counters, worker)->starts, 1);
@@ -142,6 +148,8 @@ void frontend_counters_sum(const struct frontend_counters *counters, struct fron
 	for (size_t worker = 0; worker < FRONTEND_WORKERS_MAX; worker++) {
 		const struct worker_counters *own = &counters->workers[worker];
 		sums->worker_starts += load(&own->starts);
+		for (int reason = 0; reason < FRONTEND_REJECTIONS; reason++)
+			sums->rejections[reason] += load(&own->rejections[reason]);
 		for (int operation = 0; operation < FRONTEND_OPERATIONS; operation++) {
 			for (int code = 0; code <= frontend_code_count; code++)
 				sums->answers[operation][code] += load(&own->answers[operation][code]);

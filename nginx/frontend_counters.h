@@ -32,6 +32,15 @@ enum frontend_cache {
 	FRONTEND_CACHES
 };
 
+enum frontend_rejection {
+	FRONTEND_RATE_LIMITED,        /* a write of a client that writes too often: 429 */
+	FRONTEND_OVERLOADED,          /* by a worker that had no time for it: 503 */
+	FRONTEND_REJECTED_CLIENT,     /* a connection of a client that has too many */
+	FRONTEND_REJECTED_FULL,       /* a connection, when clients had all they may have and none was idle */
+	FRONTEND_EVICTED,             /* no refusal: an idle connection made room for a new one */
+	FRONTEND_REJECTIONS
+};
+
 struct frontend_counters;
 
 /* All zeros, in memory that child processes share. NULL when there is none. */
@@ -55,6 +64,8 @@ struct frontend_request {
 
 void frontend_counters_add(struct frontend_counters *counters, size_t worker, const struct frontend_request *request);
 
+void frontend_counters_add_rejection(struct frontend_counters *counters, size_t worker, enum frontend_rejection reason);
+
 /* A worker has started. */
 void frontend_counters_add_start(struct frontend_counters *counters, size_t worker);
 
@@ -71,6 +82,7 @@ struct frontend_sums {
 	uint64_t answers[FRONTEND_OPERATIONS][FRONTEND_CODES_MAX];    /* by frontend_codes; the last one that is used takes the rest */
 	uint64_t caches[FRONTEND_OPERATIONS][FRONTEND_CACHES];
 	uint64_t upstream_failures[FRONTEND_OPERATIONS];
+	uint64_t rejections[FRONTEND_REJECTIONS];
 	struct frontend_times request[FRONTEND_OPERATIONS], upstream[FRONTEND_OPERATIONS];
 };
 

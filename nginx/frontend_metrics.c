@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "nginx/rotation_show.h"
+
 struct page {
 	char *text;
 	size_t len;                   /* FRONTEND_METRICS_MAX_BYTES: it did not fit */
@@ -64,6 +66,17 @@ static void put_answers(struct page *page, const struct frontend_sums *sums)
 			sums->upstream_failures[operation]);
 }
 
+static void put_rejections(struct page *page, const struct frontend_sums *sums)
+{
+	static const char *const REASONS[] = { "rate_limited", "overloaded", "client_connections", "connections" };
+	put_family(page, "pygmy_frontend_rejected_total", "counter", "What was refused early: writes of a client that writes too often"
+		" (rate_limited), requests that a worker had no time for (overloaded), connections past the limits of a client or of all.");
+	for (int reason = 0; reason < FRONTEND_EVICTED; reason++)
+		put(page, "pygmy_frontend_rejected_total{reason=\"%s\"} %" PRIu64 "\n", REASONS[reason], sums->rejections[reason]);
+	put_value(page, "pygmy_frontend_idle_closed_total", "counter", "Idle connections of clients that made room for new ones.",
+		sums->rejections[FRONTEND_EVICTED]);
+}
+
 static void put_times(struct page *page, const char *name, const char *help, const struct frontend_times times[FRONTEND_OPERATIONS])
 {
 	put_family(page, name, "histogram", help);
@@ -101,6 +114,30 @@ static void put_coherence(struct page *page, const struct coherence_table *table
 	put_value(page, "pygmy_coherence_refused_total", "counter", "Pushes and answers that made no sense.", status.refused);
 }
 
+/* ---- the nodes -------------------------------------------------------------------------------- */
+
+/* One that is known by its address only is called so. */
+static void put_node(struct page *page, const char *name, const struct rotation_node *node, enum rotation_kind kind, uint64_t value)
+{
+	put(page, "%s{node=\"%s\",worker=\"%s\"} %" PRIu64 "\n", name, node->name[0] != '\0' ? node->name : node->workers[kind].place,
+		rotation_kind_name(kind), value);
+}
+
+static void put_rotation(struct page *page, const struct rotation *rotation)
+{
+	static const char up[] = "pygmy_frontend_node_up", leaves[] = "pygmy_frontend_node_leaves_total";
+	struct rotation_list list = { .count = 0 };
+	rotation_look(rotation, &list);
+	put_family(page, up, "gauge", "1 while the node's worker is in the rotation: it answers, and is ready.");
+	for (uint32_t i = 0; i < list.count; i++)
+		for (enum rotation_kind kind = 0; kind < ROTATION_KINDS; kind++)
+			put_node(page, up, &list.nodes[i], kind, rotation_state(rotation, &list.nodes[i], kind) == ROTATION_IN ? 1 : 0);
+	put_family(page, leaves, "counter", "How often the node's worker has left the rotation.");
+	for (uint32_t i = 0; i < list.count; i++)
+		for (enum rotation_kind kind = 0; kind < ROTATION_KINDS; kind++)
+			put_node(page, leaves, &list.nodes[i], kind, rotation_leaves(rotation, &list.nodes[i], kind));
+}
+
 /* ---- nginx itself ----------------------------------------------------------------------------- */
 
 static void put_connections(struct page *page, const struct frontend_connections *connections)
@@ -120,16 +157,19 @@ static void put_connections(struct page *page, const struct frontend_connections
 }
 
 size_t frontend_metrics_write(const struct frontend_counters *counters, const struct coherence_table *table, int64_t now_ms, int64_t lease_ms,
-	const struct frontend_connections *connections, char text[FRONTEND_METRICS_MAX_BYTES])
+	const struct rotation *rotation, const struct frontend_connections *connections, char text[FRONTEND_METRICS_MAX_BYTES])
 {
 	struct page page = { text, 0 };
 	struct frontend_sums sums;
 	frontend_counters_sum(counters, &sums);
 	put_answers(&page, &sums);
+	put_rejections(&page, &sums);
 	put_times(&page, "pygmy_frontend_request_duration_seconds", "From the request's head to the answer's last byte.", sums.request);
 	put_times(&page, "pygmy_frontend_upstream_duration_seconds", "From the request's head until a worker's answer came, retries included.",
 		sums.upstream);
 	put_coherence(&page, table, now_ms, lease_ms);
+	if (rotation != NULL)
+		put_rotation(&page, rotation);
 	put_connections(&page, connections);
 	put_value(&page, "pygmy_frontend_worker_starts_total", "counter", "Starts of nginx worker processes.", sums.worker_starts);
 	put_family(&page, "process_start_time_seconds", "gauge", "Start of the process since the epoch.");

@@ -4,7 +4,8 @@
 #   PYGMY_RUN_DIR=... PYGMY_LOG_DIR=... nginx/render.sh
 #
 # Takes its settings from the environment: PYGMY_RUN_DIR and PYGMY_LOG_DIR (required), PYGMY_LISTEN, PYGMY_LEASE_MS,
-# PYGMY_LOG_LEVEL, and by PYGMY_ROLE:
+# PYGMY_LOG_LEVEL, PYGMY_WRITE_RATE, PYGMY_WRITE_BURST, PYGMY_CLIENT_CONNECTIONS, PYGMY_TRUSTED_CLIENTS, PYGMY_TRUSTED_PROXIES,
+# and by PYGMY_ROLE:
 #   store      (the default) PYGMY_STATE_DIR, PYGMY_PORT_FRONTEND, PYGMY_PORT_CATALOG_A, _CATALOG_B, _ORDER_A, _ORDER_B
 #              PYGMY_PORT_METRICS (without it, or "off": none)
 #   node       PYGMY_STATE_DIR, PYGMY_NODE (its name), PYGMY_PORT_CATALOG_A, PYGMY_PORT_ORDER_A
@@ -26,7 +27,9 @@ app=$(dirname -- "$here")
 
 readonly socket_path_limit=107
 readonly files_wanted=16384
-readonly connections_wanted=4096 connections_max=512     # of a worker: CONNECTIONS_MAX in db/limits.h
+readonly connections_wanted=8192 connections_max=512     # of a worker: CONNECTIONS_MAX in db/limits.h
+readonly connections_reserved=512                        # not for clients: pushes, leases, operators, and idle ones to the nodes
+readonly write_rate_max=100000 write_burst_max=1000000 client_connections_max=100000 networks_max=64     # db/limits.h
 readonly open_files_wanted=2048
 readonly members_max=32                                  # MEMBERS_MAX in db/cluster.h
 readonly indent='        '
@@ -78,8 +81,43 @@ check_settings() {
         error) log_level=error ;;
         *) fail "PYGMY_LOG_LEVEL must be debug, info, warning or error: '$PYGMY_LOG_LEVEL'" ;;
     esac
+    check_client_limits
     if [[ $PYGMY_ROLE != store ]]; then check_peer_settings; fi
     if [[ $PYGMY_ROLE == frontend ]]; then check_frontend_settings; fi
+}
+
+# Prints the networks in the list $2 (of variable $1), one a line: addresses with or without a length, with commas or blanks between.
+networks() {
+    local name=$1 network networks LC_ALL=C
+    IFS=$', \t' read -r -a networks <<<"$2"
+    [[ ${#networks[@]} -ge 1 && ${#networks[@]} -le $networks_max ]] || fail "$name takes 1 to $networks_max networks, or none: '$2'"
+    for network in "${networks[@]}"; do
+        [[ $network =~ ^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+)(/[0-9]{1,3})?$ ]] ||
+            fail "$name must have addresses and networks like 192.0.2.0/24 or 2001:db8::/32, with commas between, or be none: '$network'"
+        printf '%s\n' "$network"
+    done
+}
+
+# Sets `known` and `proxies` to arrays of networks.
+check_client_limits() {
+    local list
+    : "${PYGMY_WRITE_RATE:=200}" "${PYGMY_CLIENT_CONNECTIONS:=256}"
+    : "${PYGMY_TRUSTED_CLIENTS:=127.0.0.0/8,::1}" "${PYGMY_TRUSTED_PROXIES:=none}"
+    if [[ $PYGMY_WRITE_RATE != off ]]; then
+        check_number PYGMY_WRITE_RATE 1 "$write_rate_max"
+        : "${PYGMY_WRITE_BURST:=$((2 * PYGMY_WRITE_RATE))}"
+        check_number PYGMY_WRITE_BURST 1 "$write_burst_max"
+    fi
+    if [[ $PYGMY_CLIENT_CONNECTIONS != off ]]; then check_number PYGMY_CLIENT_CONNECTIONS 1 "$client_connections_max"; fi
+    known=() proxies=()
+    if [[ $PYGMY_TRUSTED_CLIENTS != none ]]; then
+        list=$(networks PYGMY_TRUSTED_CLIENTS "$PYGMY_TRUSTED_CLIENTS") || exit
+        mapfile -t known <<<"$list"
+    fi
+    if [[ $PYGMY_TRUSTED_PROXIES != none ]]; then
+        list=$(networks PYGMY_TRUSTED_PROXIES "$PYGMY_TRUSTED_PROXIES") || exit
+        mapfile -t proxies <<<"$list"
+    fi
 }
 
 # Sets `tls` to on or off, and `token`.
@@ -122,6 +160,14 @@ size_up() {
     connections=$(least $((files / 2)) "$connections_wanted")
     open_files=$(least $((files / 4)) "$open_files_wanted")
 
+    # Each client's connection may need one to a worker; the rest is for everybody else.
+    clients=$(((connections - $(least "$connections_reserved" $((connections / 4)))) / 2))
+    direct=$((clients / 4)) public=$((clients - clients / 4))
+    if [[ $PYGMY_ROLE == node ]]; then direct=$clients; fi
+    client_connections=0
+    # A node's clients are frontends, each with many connections.
+    if [[ $PYGMY_CLIENT_CONNECTIONS != off && $PYGMY_ROLE != node ]]; then client_connections=$(least "$PYGMY_CLIENT_CONNECTIONS" "$direct"); fi
+
     # Idle connections bind no thread of a worker (see connections.h), but each is one of the worker's connections_max.
     keepalive=$((connections_max / 4 / workers))
 }
@@ -141,17 +187,16 @@ check_frontend_settings() {
         fail "PYGMY_PUSH_URL must say where the nodes reach this frontend, like $scheme://192.0.2.1:8019: '$push_url'"
 }
 
-# Prints a server line for each URL of the list in variable $1; $2 are the words behind the address, $3... the weights of the first ones.
+# Prints a server line for each URL of the list in variable $1.
 servers() {
-    local urls url list=${!1:-} words=$2 LC_ALL=C
+    local urls url list=${!1:-} LC_ALL=C
     IFS=, read -r -a urls <<<"$list"
     [[ ${#urls[@]} -ge 1 && ${#urls[@]} -le $members_max ]] || fail "$1 must have 1 to $members_max URLs: '$list'"
     for url in "${urls[@]}"; do
         [[ $url =~ ^https?://((\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+):[1-9][0-9]{0,4})/?$ ]] ||
             fail "$1 must have URLs like http://127.0.1.1:8011, with commas between: '$list'"
         [[ $url == "$scheme":* ]] || fail "$1: with TLS all nodes have https:// URLs, without none: '$url'"
-        printf '%sserver %s %s;\n' "$indent" "${BASH_REMATCH[1]}" "$words${3:+ weight=$3}"
-        if [[ $# -gt 2 ]]; then set -- "${@:1:2}" "${@:4}"; fi
+        printf '%sserver %s;\n' "$indent" "${BASH_REMATCH[1]}"
     done
 }
 
@@ -173,7 +218,8 @@ list_values() {
     done
     values+=([FRONTEND_NAME]='' [PUSH_URL]='' [RUN_DIR]=$PYGMY_RUN_DIR [LISTEN]=$PYGMY_LISTEN [LEASE_MS]=$PYGMY_LEASE_MS [LOG_LEVEL]=$log_level [VIA]=$via
         [WORKERS]=$workers [FILES]=$files [CONNECTIONS]=$connections [OPEN_FILES]=$open_files [KEEPALIVE]=$keepalive
-        [READ_ERRORS]=error_pages.conf)
+        [READ_ERRORS]=error_pages.conf [NODES]=false [THREADS]='')
+    list_client_limits
     if [[ $PYGMY_ROLE == store ]]; then return; fi
     values+=([NODE]=$PYGMY_NODE [PEER_TOKEN]=$token [TLS]=$tls [SSL]='' [TLS_SERVER]='' [TLS_CLIENT]='' [SCHEME]=http)
     if [[ $tls == on ]]; then
@@ -184,23 +230,33 @@ list_values() {
     if [[ $PYGMY_ROLE == frontend ]]; then list_nodes; fi
 }
 
-# The nodes of a frontend, and what it does when none of them can answer.
-list_nodes() {
-    values+=([FRONTEND_NAME]=$PYGMY_FRONTEND_NAME [PUSH_URL]=$push_url)
-    local scheme=${values[SCHEME]} once='max_fails=1 fail_timeout=1s' always='max_fails=0 backup' tries name
-    values[CATALOG_SERVERS]=$(servers PYGMY_CATALOG_URL "$once") || exit
-    values[ORDER_SERVERS]=$(servers PYGMY_ORDER_URL "$once" 10000 50) || exit
-    values[ORDER_BACKUPS]=$(servers PYGMY_ORDER_URL "$always")
-    values[STALE_BACKUPS]=$(servers PYGMY_CATALOG_URL "$always")
-    # As many tries as there are always servers left to ask: where nginx finds none it says 502 in place of the last one's answer.
-    tries=$(wc -l <<<"${values[CATALOG_SERVERS]}")
-    if [[ $tries -eq 1 ]]; then
-        tries=2
-        for name in ORDER_BACKUPS STALE_BACKUPS; do values[$name]+=$'\n'${values[$name]}; done
+# How much of it one client may have. (All connections from a proxy are its own, whoever's requests they carry.)
+list_client_limits() {
+    local network
+    values+=([PUBLIC_CONNECTIONS]=$public [DIRECT_CONNECTIONS]=$direct [CLIENT_CONNECTIONS]=$client_connections [WRITE_ZONE]='' [WRITE_LIMIT]='' [REAL_IP]='' [KNOWN_GEO]='' [KNOWN_CLIENTS]='')
+    for network in "${known[@]}"; do values[KNOWN_GEO]+="$indent$network 1;"$'\n'; done
+    values[KNOWN_GEO]=${values[KNOWN_GEO]%$'\n'}
+    if [[ $((${#known[@]} + ${#proxies[@]})) -gt 0 ]]; then values[KNOWN_CLIENTS]="pygmy_known_clients ${known[*]} ${proxies[*]};"; fi
+    if [[ $PYGMY_WRITE_RATE != off ]]; then
+        values[WRITE_ZONE]="limit_req_zone \$pygmy_write_client zone=pygmy_writes:4m rate=${PYGMY_WRITE_RATE}r/s;"
+        values[WRITE_LIMIT]="limit_req zone=pygmy_writes burst=$PYGMY_WRITE_BURST nodelay;"
     fi
-    values+=([TRIES]=$tries [STALE]='' [CATALOG_BACKUPS]=${values[STALE_BACKUPS]})
+    # A node hears from its frontends whom they ask for; nobody else may say so.
+    if [[ ${#proxies[@]} -gt 0 && $PYGMY_ROLE != node ]]; then
+        for network in "${proxies[@]}"; do values[REAL_IP]+="set_real_ip_from $network; "; done
+        values[REAL_IP]+='real_ip_header X-Forwarded-For; real_ip_recursive on;'
+    fi
+}
+
+# The nodes with which a frontend begins, and what it does when none of them can answer.
+list_nodes() {
+    local scheme=${values[SCHEME]}
+    values+=([FRONTEND_NAME]=$PYGMY_FRONTEND_NAME [PUSH_URL]=$push_url [NODES]=true [READS]=turns [THREADS]='thread_pool pygmy_names threads=1 max_queue=64;' [STALE]=''
+        [LAG_MS]=$((PYGMY_LEASE_MS * 3 / 4 + 1)))
+    values[CATALOG_SERVERS]=$(servers PYGMY_CATALOG_URL) || exit
+    values[ORDER_SERVERS]=$(servers PYGMY_ORDER_URL) || exit
     if [[ $PYGMY_STALE_READS == on ]]; then
-        values+=([READ_ERRORS]=stale_errors.conf [STALE]='include nginx/conf/via/stale.conf;' [CATALOG_BACKUPS]='')
+        values+=([READ_ERRORS]=stale_errors.conf [STALE]='include nginx/conf/via/stale.conf;' [READS]=ready)
     fi
 }
 

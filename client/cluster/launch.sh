@@ -139,14 +139,6 @@ machine_pids() {
     for name in "$@"; do process_members "$name" | cut -d ' ' -f 1; done
 }
 
-# nginx reads its settings anew, without losing a request.
-machine_reload() {
-    local name=$1 setting pid started boot log_offset
-    for setting in "${settings_names[@]}"; do export "${setting?}"; done
-    "$BASH" "$app/nginx/render.sh" </dev/null || return
-    process_is_alive "$name" && kill -s HUP "$pid"
-}
-
 # ---- the cluster ---------------------------------------------------------------------------------
 
 # Waits until of the processes whose names match pattern $1 all are ready, on the machines $3... Returns 1 after $2 ms, or as
@@ -265,7 +257,7 @@ cluster_init() {
     return 1
 }
 
-machine_member_urls() { printf '%s,%s' "$(machine_url node "$PYGMY_PORT_CATALOG_A" '')" "$(machine_url node "$PYGMY_PORT_ORDER_A" '')"; }
+machine_member_urls() { printf '%s,%s' "$(cluster_catalog_url "$PYGMY_NODE")" "$(machine_url node "$PYGMY_PORT_ORDER_A" '')"; }
 
 # The client, with the settings of the machine.
 cluster_pygmy() { env -i PATH=/usr/bin:/bin LANG=C.UTF-8 "PYGMY_CONFIG=$PYGMY_STATE_DIR/pygmy.env" "$app/bin/pygmy" "$@"; }

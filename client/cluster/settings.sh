@@ -14,11 +14,12 @@ settings_names=(
     PYGMY_LISTEN PYGMY_PORT_FRONTEND PYGMY_PORT_PUSH PYGMY_PORT_CATALOG_A PYGMY_PORT_ORDER_A PYGMY_PORT_METRICS
     PYGMY_FRONTEND_NAME PYGMY_PUSH_URL PYGMY_ETCD PYGMY_URL PYGMY_CATALOG_URL PYGMY_ORDER_URL
     PYGMY_PEER_CA PYGMY_PEER_CERT PYGMY_PEER_KEY PYGMY_STALE_READS PYGMY_LEASE_MS PYGMY_THREADS PYGMY_LOG_LEVEL
+    PYGMY_WRITE_RATE PYGMY_WRITE_BURST PYGMY_CLIENT_CONNECTIONS PYGMY_TRUSTED_CLIENTS PYGMY_TRUSTED_PROXIES
 )
 
 # What a cluster is made with. (Its address in $cluster_listen is PYGMY_LISTEN: the frontend's; a node has its own.)
 readonly cluster_fixed=(
-    PYGMY_CLUSTER_NODES PYGMY_CLUSTER_ETCD PYGMY_CLUSTER_FRONTENDS PYGMY_CLUSTER_NET PYGMY_CLUSTER_TLS PYGMY_LISTEN PYGMY_PORT_FRONTEND PYGMY_PORT_PUSH
+    PYGMY_CLUSTER_NODES PYGMY_CLUSTER_ETCD PYGMY_CLUSTER_FRONTENDS PYGMY_CLUSTER_NET PYGMY_CLUSTER_TLS PYGMY_CLUSTER_VIA PYGMY_LISTEN PYGMY_PORT_FRONTEND PYGMY_PORT_PUSH
     PYGMY_PORT_CATALOG_A PYGMY_PORT_ORDER_A PYGMY_PORT_ETCD PYGMY_PORT_ETCD_PEER
 )
 readonly cluster_letters=ABCDEFGHIJKLMNOPQRSTUVWXYZ cluster_nodes_max=9 cluster_frontends_max=8       # FRONTENDS_MAX in db/limits.h
@@ -44,10 +45,12 @@ cluster_load() {
             fail "$exit_usage" "this cluster has $PYGMY_CLUSTER_FRONTENDS frontends; $cluster_script stop frontend-$PYGMY_CLUSTER_FRONTENDS ends one of them"
         PYGMY_CLUSTER_FRONTENDS=$2
     fi
-    : "${PYGMY_CLUSTER_FRONTENDS:=1}"
+    : "${PYGMY_CLUSTER_FRONTENDS:=1}" "${PYGMY_CLUSTER_VIA:=0}"
     cluster_listen=$PYGMY_LISTEN
     : "${PYGMY_SECRETS_DIR:=$cluster_state/secrets}" "${PYGMY_CATALOGUE:=$app/catalogue.json}"
-    : "${PYGMY_STALE_READS:=on}" "${PYGMY_LEASE_MS:=2000}" "${PYGMY_THREADS:=32}" "${PYGMY_LOG_LEVEL:=info}" "${PYGMY_PORT_METRICS:=8018}"
+    : "${PYGMY_STALE_READS:=on}" "${PYGMY_LEASE_MS:=2000}" "${PYGMY_THREADS:=64}" "${PYGMY_LOG_LEVEL:=info}" "${PYGMY_PORT_METRICS:=8018}"
+    : "${PYGMY_WRITE_RATE:=200}" "${PYGMY_WRITE_BURST:=}" "${PYGMY_CLIENT_CONNECTIONS:=256}"
+    : "${PYGMY_TRUSTED_CLIENTS:=127.0.0.0/8,::1}" "${PYGMY_TRUSTED_PROXIES:=none}"
     cluster_derive
     cluster_check "${1:-}"
 }
@@ -89,7 +92,7 @@ cluster_derive() {
     cluster_frontends=$(seq -s ' ' -f 'frontend-%g' "$PYGMY_CLUSTER_FRONTENDS")
     cluster_frontends=${cluster_frontends/frontend-1/frontend}
     for node in $PYGMY_CLUSTER_NODES; do
-        cluster_catalog_urls+=,$cluster_scheme://$(cluster_address "$node"):$PYGMY_PORT_CATALOG_A
+        cluster_catalog_urls+=,$(cluster_catalog_url "$node")
         cluster_order_urls+=,$cluster_scheme://$(cluster_address "$node"):$PYGMY_PORT_ORDER_A
     done
     cluster_catalog_urls=${cluster_catalog_urls#,} cluster_order_urls=${cluster_order_urls#,}
@@ -119,6 +122,7 @@ cluster_check() {
     cluster_check_distinct PYGMY_PORT_CATALOG_A PYGMY_PORT_ORDER_A PYGMY_PORT_ETCD PYGMY_PORT_ETCD_PEER
     [[ $PYGMY_CLUSTER_NET =~ ^[1-9][0-9]{0,2}(\.[0-9]{1,3}){2}$ ]] ||
         fail "$exit_usage" "PYGMY_CLUSTER_NET must be the first three numbers of addresses of this machine, like 127.0.1: $PYGMY_CLUSTER_NET"
+    [[ $PYGMY_CLUSTER_VIA =~ ^[0-9]{1,4}$ ]] || fail "$exit_usage" "PYGMY_CLUSTER_VIA must be a number from 0 to 9999: $PYGMY_CLUSTER_VIA"
     [[ $PYGMY_CLUSTER_TLS =~ ^(on|off)$ ]] || fail "$exit_usage" "PYGMY_CLUSTER_TLS must be on or off: $PYGMY_CLUSTER_TLS"
     for name in PYGMY_LEASE_MS PYGMY_THREADS; do
         [[ ${!name} =~ ^[1-9][0-9]{0,6}$ ]] || fail "$exit_usage" "$name must be a number above 0: ${!name}"
@@ -140,6 +144,10 @@ cluster_address() {
     local before=${cluster_letters%%"$1"*}
     printf '%s.%d' "$PYGMY_CLUSTER_NET" $((${#before} + 1))
 }
+
+# Prints where the others reach the catalog worker of node $1. With PYGMY_CLUSTER_VIA=N that, and where the nodes push to a frontend, is
+# a port higher by N than the one that is listened at: something between them, which is to listen there, passes on what comes in.
+cluster_catalog_url() { printf '%s://%s:%s' "$cluster_scheme" "$(cluster_address "$1")" $((PYGMY_PORT_CATALOG_A + PYGMY_CLUSTER_VIA)); }
 
 # Sets the ports of frontend $1: each further one's are 10 higher.
 cluster_frontend_ports() {
@@ -209,7 +217,7 @@ enter() {
     fi
     if [[ $1 == frontend* ]]; then
         cluster_frontend_ports "$1"
-        PYGMY_ROLE=frontend PYGMY_NODE='' PYGMY_LISTEN=$cluster_listen PYGMY_PUSH_URL=$cluster_scheme://$cluster_reach:$PYGMY_PORT_PUSH
+        PYGMY_ROLE=frontend PYGMY_NODE='' PYGMY_LISTEN=$cluster_listen PYGMY_PUSH_URL=$cluster_scheme://$cluster_reach:$((PYGMY_PORT_PUSH + PYGMY_CLUSTER_VIA))
         reach=$cluster_reach process_names=("$1") worker_names=()
         return
     fi

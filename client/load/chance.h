@@ -17,7 +17,10 @@ double chance_share(struct chance *chance);
 /* 0 to below bound, which is above 0. */
 size_t chance_below(struct chance *chance, size_t bound);
 
-/* Ranks 0 to count - 1, of which rank r comes with a weight of 1 / (r + 1)^exponent. */
+/*
+ * Ranks 0 to count - 1, of which rank r comes with a weight of 1 / (r + 1)^exponent. Drawn by inversion: one even number is looked up among the
+ * weights' running sums by bisection, which is exact for any exponent, and quick enough (17 steps for 100,000 ranks).
+ */
 struct zipf {
 	double *sums;                 /* owned */
 	size_t count;

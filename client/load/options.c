@@ -28,7 +28,7 @@ const char LOAD_HELP[] =
 	"  --strict             reads go past the cache\n"
 	"  --items FILE         ids to look up and buy, one per line (1)\n"
 	"  --topics FILE        topics to search, one per line\n"
-	"  --zipf S             the n-th item or topic comes with weight 1/n^S (0: all the same)\n"
+	"  --zipf S             skew: the n-th item or topic comes with weight 1/n^S (Zipf's distribution; 0: all the same)\n"
 	"  --keys TEXT          purchases carry the Idempotency-Key TEXT-0, TEXT-1, ...\n"
 	"  --seed N             of what is random\n"
 	"  --ca-file FILE       who is believed with https\n"
@@ -37,7 +37,9 @@ const char LOAD_HELP[] =
 	"  --acks FILE          a line `order-id item-id` for each purchase that was acknowledged\n"
 	"  --progress           a line on standard error every second\n"
 	"\n"
-	"Prints one JSON object. Exit status: 0 done (with failures, too: they are counted), 2 wrong usage, 3 no connection to begin\n"
+	"Prints one JSON object. Its possible_hits are the lookups whose item was looked up at the same frontend before and not bought since: what\n"
+	"a cache that is never stale could have answered at best, of the very requests that were sent.\n"
+	"Exit status: 0 done (with failures, too: they are counted), 2 wrong usage, 3 no connection to begin\n"
 	"with, 5 a local file or a lack of memory, 130 stopped by Ctrl-C or SIGTERM (what was measured until then is printed).\n";
 
 enum { URL = 1, MIX, AFTER_WRITE, RATE, POISSON, CONNECTIONS, SECONDS, TIMEOUT_MS, STRICT, ITEMS, TOPICS, ZIPF, KEYS, SEED, CA_FILE,

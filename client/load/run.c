@@ -39,9 +39,21 @@ static void give_up_link(struct load_run *run, struct load_link *link, enum load
 	load_link_close(&run->links, link, load_now_us() + pause_us);
 }
 
+/* Searches are left out: a purchase changes many of them. */
+static void note_what_is_possible(struct load_run *run, const struct load_link *link)
+{
+	size_t frontend = (size_t)(link - run->links.links) % run->options->url_count;
+	const struct load_job *job = &link->job;
+	if (job->operation == LOAD_BUY)
+		load_best_write(&run->best, job->item_index);
+	else if (job->operation != LOAD_SEARCH && load_best_read(&run->best, job->item_index, frontend) && !run->options->strict)
+		run->tally->operations[job->operation].possible_hits++;
+}
+
 static void send_next(struct load_run *run, struct load_link *link, int64_t intended_us)
 {
 	load_plan_next(run->plan, &link->job);
+	note_what_is_possible(run, link);
 	link->request_len = load_plan_write(run->plan, &link->job, &link->target, link->request);
 	link->sent_us = now_of(run);
 	link->intended_us = intended_us >= 0 ? intended_us : link->sent_us;
@@ -64,7 +76,9 @@ static void use_free_link(struct load_run *run, struct load_link *link)
 static enum load_end end_of(const struct response *response)
 {
 	if (response->status >= 500)
-		return LOAD_SERVER_ERROR;
+		return response_is_overload(response) ? LOAD_OVERLOADED : LOAD_SERVER_ERROR;
+	if (response->status == 429)
+		return LOAD_LIMITED;
 	return response->status < 300 || response->status == 304 ? LOAD_DONE : LOAD_REFUSED;
 }
 
@@ -268,8 +282,11 @@ enum load_run_outcome load_run(struct load_run *run, const struct load_options *
 			snprintf(why, why_size, "this URL cannot be used: %s", options->urls[i]);
 			return LOAD_RUN_FAILED;
 		}
-	if (load_links_open(&run->links, options->connections, options->urls, options->url_count, options->ca_file, CONNECT_US, why, why_size))
+	if (!load_best_open(&run->best, plan->item_count, options->url_count))
+		snprintf(why, why_size, "no memory for what a cache can know");
+	else if (load_links_open(&run->links, options->connections, options->urls, options->url_count, options->ca_file, CONNECT_US, why, why_size))
 		outcome = run_connected(run, targets, why, why_size);
 	load_links_close(&run->links);
+	load_best_close(&run->best);
 	return outcome;
 }

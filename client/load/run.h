@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 
+#include "client/load/best.h"
 #include "client/load/link.h"
 #include "client/load/options.h"
 #include "client/load/schedule.h"
@@ -23,6 +24,7 @@ struct load_run {
 	struct load_tally *tally;
 	struct load_links links;
 	struct load_schedule schedule;
+	struct load_best best;
 	FILE *acks;                   /* NULL: not written */
 	size_t busy, cursor;
 	bool started, stopped, interrupted;

@@ -10,6 +10,7 @@ settings_names=(
     PYGMY_STATE_DIR PYGMY_RUN_DIR PYGMY_LOG_DIR PYGMY_SECRETS_DIR PYGMY_DB PYGMY_CATALOGUE
     PYGMY_LISTEN PYGMY_PORT_FRONTEND PYGMY_PORT_CATALOG_A PYGMY_PORT_CATALOG_B PYGMY_PORT_ORDER_A PYGMY_PORT_ORDER_B PYGMY_PORT_METRICS
     PYGMY_FRONTENDS PYGMY_LEASE_MS PYGMY_THREADS PYGMY_LOG_LEVEL
+    PYGMY_WRITE_RATE PYGMY_WRITE_BURST PYGMY_CLIENT_CONNECTIONS PYGMY_TRUSTED_CLIENTS PYGMY_TRUSTED_PROXIES
 )
 
 # The processes of a store that are supervised, in the order in which they start. Each is the leader of a session.
@@ -103,7 +104,10 @@ settings_derive() {
     : "${PYGMY_LISTEN:=127.0.0.1}" "${PYGMY_FRONTENDS:=unix:$PYGMY_RUN_DIR/frontend.sock}"
     : "${PYGMY_PORT_FRONTEND:=8010}" "${PYGMY_PORT_CATALOG_A:=8011}" "${PYGMY_PORT_CATALOG_B:=8012}"
     : "${PYGMY_PORT_ORDER_A:=8013}" "${PYGMY_PORT_ORDER_B:=8014}" "${PYGMY_PORT_METRICS:=8018}"
-    : "${PYGMY_LEASE_MS:=2000}" "${PYGMY_THREADS:=32}" "${PYGMY_LOG_LEVEL:=info}"
+    : "${PYGMY_LEASE_MS:=2000}" "${PYGMY_THREADS:=64}" "${PYGMY_LOG_LEVEL:=info}"
+    # nginx/render.sh checks these, and knows what an empty one means.
+    : "${PYGMY_WRITE_RATE:=200}" "${PYGMY_WRITE_BURST:=}" "${PYGMY_CLIENT_CONNECTIONS:=256}"
+    : "${PYGMY_TRUSTED_CLIENTS:=127.0.0.0/8,::1}" "${PYGMY_TRUSTED_PROXIES:=none}"
     # What the local machine calls to reach a listener that takes every address.
     case $PYGMY_LISTEN in
         0.0.0.0 | '*') reach=127.0.0.1 ;;

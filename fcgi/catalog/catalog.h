@@ -24,6 +24,7 @@ void item_import(struct exchange *exchange);      /* POST /item/import */
 
 /* coherence_route.c */
 void coherence_changes(struct exchange *exchange);   /* GET /coherence/changes, private */
+void coherence_nodes(struct exchange *exchange);     /* GET /coherence/nodes, private */
 
 /* snapshot_route.c */
 void snapshot_get(struct exchange *exchange);     /* GET /snapshot */

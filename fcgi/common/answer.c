@@ -44,7 +44,7 @@ static void put_number_header(struct writer *out, struct slice name, uint64_t va
 void answer_write_head(const struct answer *answer, size_t body_len, struct writer *out)
 {
 	writer_put_literal(out, "Status: ");
-	writer_put_uint(out, (uint64_t)answer->status);
+	writer_put_uint(out, (uint64_t)(answer->told_status != 0 ? answer->told_status : answer->status));
 	writer_put_literal(out, " ");
 	put_text_header(out, SLICE_EMPTY, slice_of(http_reason(answer->status)));
 	if (answer->status != 304) {

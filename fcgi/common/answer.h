@@ -13,6 +13,7 @@
 struct answer {
 	enum pygmy_error error;       /* PYGMY_OK for a success */
 	int status;                   /* HTTP */
+	int told_status;              /* by which nginx is told of it; 0: by the same */
 	const char *content_type;
 	uint64_t revision;            /* X-Pygmy-Revision: the position that was read */
 	uint64_t changed;             /* X-Pygmy-Changed: the last change of the resource's slot */

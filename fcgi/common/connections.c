@@ -20,6 +20,7 @@
 #include "db/limits.h"
 
 #define ACCEPT_BACKOFF_MS 100
+#define ACCEPT_BATCH 64
 
 /*
  * Whoever arms a descriptor hands all that it did with it over to the thread that epoll_wait gives it to. ThreadSanitizer believes
@@ -45,9 +46,12 @@ static int wait_for_one(struct connections *connections, struct epoll_event *eve
 	return count;
 }
 
-bool connections_init(struct connections *connections, int listen_fd, int max)
+bool connections_init(struct connections *connections, int listen_fd, int max, int seats)
 {
 	memset(connections, 0, sizeof *connections);
+	pthread_mutex_init(&connections->seating, NULL);
+	pthread_cond_init(&connections->seat_is_free, NULL);
+	connections->free_seats = seats;
 	connections->listen_fd = listen_fd;
 	connections->max = max;
 	connections->stop_fd = -1;
@@ -73,6 +77,8 @@ void connections_close(struct connections *connections)
 		close(connections->epoll_fd);
 	if (connections->stop_fd >= 0)
 		close(connections->stop_fd);
+	pthread_cond_destroy(&connections->seat_is_free);
+	pthread_mutex_destroy(&connections->seating);
 	errno = saved;
 }
 
@@ -100,12 +106,20 @@ static void adopt(struct connections *connections, int fd)
 	close_connection(connections, fd);
 }
 
-static void accept_one(struct connections *connections)
+/*
+ * All that wait, or nearly: one at a time would let the requests of connections that are kept open overtake those that wait here, and a worker
+ * with much to do would find the oldest last.
+ */
+static void accept_waiting(struct connections *connections)
 {
-	int fd = accept4(connections->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	if (fd >= 0) {
+	int fd = -1;
+	for (int i = 0; i < ACCEPT_BATCH && atomic_load(&connections->open) < connections->max; i++) {
+		fd = accept4(connections->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+		if (fd < 0)
+			break;
 		adopt(connections, fd);
-	} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+	}
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
 		diagnose_error("connections: can't accept: %s", strerror(errno));
 		struct pollfd stop = { .fd = connections->stop_fd, .events = POLLIN };
 		poll(&stop, 1, ACCEPT_BACKOFF_MS);
@@ -120,9 +134,38 @@ static void accept_one(struct connections *connections)
 		listen_again(connections);
 }
 
-int connections_take(struct connections *connections)
+/* Returns whether it got one; not when all stop. */
+static bool take_seat(struct connections *connections)
 {
-	for (;;) {
+	pthread_mutex_lock(&connections->seating);
+	connections->resting++;
+	while (connections->free_seats == 0 && !connections->stopped)
+		pthread_cond_wait(&connections->seat_is_free, &connections->seating);
+	connections->resting--;
+	bool got = !connections->stopped;
+	connections->free_seats -= got ? 1 : 0;
+	pthread_mutex_unlock(&connections->seating);
+	return got;
+}
+
+void connections_leave_seat(struct connections *connections, bool *seated)
+{
+	if (!*seated)
+		return;
+	*seated = false;
+	pthread_mutex_lock(&connections->seating);
+	connections->free_seats++;
+	bool somebody_rests = connections->resting > 0;
+	pthread_mutex_unlock(&connections->seating);
+	if (somebody_rests)
+		pthread_cond_signal(&connections->seat_is_free);
+}
+
+int connections_take(struct connections *connections, bool *seated)
+{
+	if (!*seated)
+		*seated = take_seat(connections);
+	while (*seated) {
 		struct epoll_event event;
 		int count = wait_for_one(connections, &event);
 		if (count < 0 && errno != EINTR) {
@@ -135,8 +178,9 @@ int connections_take(struct connections *connections)
 			return -1;
 		if (event.data.fd != connections->listen_fd)
 			return event.data.fd;
-		accept_one(connections);
+		accept_waiting(connections);
 	}
+	return -1;
 }
 
 void connections_give_back(struct connections *connections, int fd)
@@ -159,4 +203,8 @@ void connections_stop(struct connections *connections)
 	const uint64_t one = 1;
 	if (write(connections->stop_fd, &one, sizeof one) != (ssize_t)sizeof one)
 		diagnose_error("connections: can't wake the threads: %s", strerror(errno));
+	pthread_mutex_lock(&connections->seating);
+	connections->stopped = true;
+	pthread_mutex_unlock(&connections->seating);
+	pthread_cond_broadcast(&connections->seat_is_free);
 }

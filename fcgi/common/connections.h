@@ -7,6 +7,10 @@
  * takes the next connection that has something to read, serves one request on it with libfcgi, and gives it back. The kernel
  * wakes the thread that went to sleep last, so a quiet worker works with few threads, whose caches and stacks are warm.
  *
+ * To wake a thread costs as much as to answer a short request. So there are seats: only who has one waits for connections, and
+ * keeps it while it serves what is done without waiting for anybody; the others rest. With few seats a busy worker goes from request to
+ * request without a sleep between them. Who may have to wait leaves its seat to another thread before (connections_leave_seat).
+ *
  * Every connection is armed once (EPOLLONESHOT): it belongs to one thread from connections_take to connections_give_back or
  * connections_forget. At CONNECTIONS_MAX the rest waits in the listen queue. Reads and writes on a connection end after
  * CONNECTION_IO_MS. All functions may be called by any thread.
@@ -14,6 +18,7 @@
 #ifndef PYGMY_FCGI_CONNECTIONS_H
 #define PYGMY_FCGI_CONNECTIONS_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -24,14 +29,24 @@ struct connections {
 	int max;
 	atomic_int open;
 	atomic_bool paused;           /* the listening socket is not armed: too many are open */
+	pthread_mutex_t seating;
+	pthread_cond_t seat_is_free;
+	int free_seats, resting;
+	bool stopped;
 };
 
-/* False with errno set. max: of open connections. */
-bool connections_init(struct connections *connections, int listen_fd, int max);
+/* False with errno set. max: of open connections. seats: for as many threads, from 1. */
+bool connections_init(struct connections *connections, int listen_fd, int max, int seats);
 void connections_close(struct connections *connections);
 
-/* Waits for a connection with something to read, accepting new ones meanwhile. -1: connections_stop was called. */
-int connections_take(struct connections *connections);
+/*
+ * Waits for a connection with something to read, accepting new ones meanwhile. -1: connections_stop was called. *seated is the thread's own, false
+ * at first: whether it has a seat. It waits for one if not.
+ */
+int connections_take(struct connections *connections, bool *seated);
+
+/* Before the calling thread does what may have to wait. Without a seat this does nothing. */
+void connections_leave_seat(struct connections *connections, bool *seated);
 
 /* The connection stays open and waits for its next request. */
 void connections_give_back(struct connections *connections, int fd);

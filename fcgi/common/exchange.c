@@ -35,6 +35,7 @@ void exchange_begin(struct exchange *exchange, const struct request_source *sour
 	arena_reset(&exchange->arena);
 	writer_reset(&exchange->out, ANSWER_HEAD_MAX_BYTES);
 	request_collect(&exchange->request, source);
+	exchange->waited_ms = request_waited_ms(&exchange->request, wallclock_ms());
 }
 
 void exchange_drop_body(struct exchange *exchange)
@@ -56,6 +57,7 @@ static void make_error(struct exchange *exchange, enum pygmy_error error, const 
 	exchange_drop_body(exchange);
 	answer->error = error;
 	answer->status = error_http_status(error);
+	answer->told_status = 0;
 	answer->content_type = "application/json";
 	answer->etag[0] = '\0';
 	answer->stale_ms = error == PYGMY_ITEM_NOT_FOUND || error == PYGMY_ORDER_NOT_FOUND ? answer->stale_ms : 0;
@@ -91,6 +93,14 @@ void exchange_fail(struct exchange *exchange, enum pygmy_error error, const char
 void exchange_refuse(struct exchange *exchange, const struct refusal *refusal)
 {
 	make_error(exchange, refusal->error, refusal->text[0] != '\0' ? refusal->text : error_text(refusal->error));
+}
+
+void exchange_overloaded(struct exchange *exchange)
+{
+	uint64_t status = 0;
+	make_error(exchange, PYGMY_OVERLOADED, error_text(PYGMY_OVERLOADED));
+	if (decimal_parse(exchange->request.nginx_overloaded, 599, &status) && status >= 500)
+		exchange->answer.told_status = (int)status;
 }
 
 void exchange_end_success(struct exchange *exchange, int status, struct slice message, int64_t next)

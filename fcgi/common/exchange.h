@@ -27,6 +27,7 @@ struct exchange {
 	struct answer answer;
 	json_t *document;             /* the parsed body, or NULL */
 	int64_t started_us;           /* monotonic */
+	int64_t waited_ms;            /* before that, since nginx had the request; 0 when that is not known */
 };
 
 /* For a thread: once. exchange is large (a few KiB): not for a stack. */
@@ -39,6 +40,9 @@ void exchange_begin(struct exchange *exchange, const struct request_source *sour
 /* Makes the answer an error; format NULL: with the error's own text. What was written of a body is dropped. */
 void exchange_fail(struct exchange *exchange, enum pygmy_error error, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void exchange_refuse(struct exchange *exchange, const struct refusal *refusal);
+
+/* The same for OVERLOADED, told in the way in which nginx wants to be told of that. */
+void exchange_overloaded(struct exchange *exchange);
 
 /* Drops the body that was written so far. */
 void exchange_drop_body(struct exchange *exchange);

@@ -13,6 +13,7 @@ void metrics_init(struct metrics *metrics)
 	memset(metrics, 0, sizeof *metrics);
 	for (size_t i = 0; i <= ROUTES_MAX; i++)
 		histogram_init(&metrics->routes[i].seconds, HISTOGRAM_SECONDS, HISTOGRAM_SECONDS_COUNT);
+	histogram_init(&metrics->wait_seconds, HISTOGRAM_SECONDS, HISTOGRAM_SECONDS_COUNT);
 }
 
 static size_t code_index(int status)
@@ -103,6 +104,12 @@ void metrics_write_http(const struct metrics *metrics, const struct route *const
 		write_labels(routes, route_count, i, labels, sizeof labels);
 		metrics_write_histogram(&metrics->routes[i].seconds, "pygmy_http_request_duration_seconds", labels, out);
 	}
+	writer_put_literal(out, "# HELP pygmy_rejected_total Requests refused early, because others had waited for so long already.\n"
+		"# TYPE pygmy_rejected_total counter\npygmy_rejected_total{reason=\"overloaded\"} ");
+	writer_put_uint(out, load(&metrics->overloaded));
+	writer_put_literal(out, "\n# HELP pygmy_queue_wait_seconds How long requests waited for a thread, since nginx had them.\n"
+		"# TYPE pygmy_queue_wait_seconds histogram\n");
+	metrics_write_histogram(&metrics->wait_seconds, "pygmy_queue_wait_seconds", "", out);
 	metrics_write_value(out, "pygmy_threads_busy", "gauge", "Threads that work on a request.",
 		atomic_load_explicit(&metrics->busy, memory_order_relaxed));
 	metrics_write_value(out, "pygmy_fastcgi_connections", "gauge", "Open connections from nginx.",

@@ -20,6 +20,8 @@ struct route_metrics {
 
 struct metrics {
 	struct route_metrics routes[ROUTES_MAX + 1];   /* the last one: unmatched */
+	struct histogram wait_seconds;                 /* of requests, for a thread */
+	atomic_uint_fast64_t overloaded;               /* requests refused because the queue stood (admission.h) */
 	atomic_int busy;                               /* threads with a request */
 	atomic_int connections;                        /* open FastCGI connections */
 };

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "db/limits.h"
+
 struct parameter_name {
 	struct slice name;
 	size_t offset;                /* of its slice in struct request */
@@ -24,6 +26,8 @@ static const struct parameter_name names[] = {
 	FROM_NGINX("PYGMY_SLOT", nginx_slot),
 	FROM_NGINX("PYGMY_MIN_REVISION", nginx_min_revision),
 	FROM_NGINX("PYGMY_CONSISTENCY", nginx_consistency),
+	FROM_NGINX("PYGMY_ARRIVED", nginx_arrived),
+	FROM_NGINX("PYGMY_OVERLOADED", nginx_overloaded),
 	FROM_NGINX("PYGMY_PRIVATE", nginx_private),
 	FROM_NGINX("PYGMY_FRONTEND", nginx_frontend),
 	FROM_CLIENT("HTTP_AUTHORIZATION", authorization, "Authorization"),
@@ -180,6 +184,24 @@ bool decimal_parse(struct slice text, uint64_t max, uint64_t *number)
 	}
 	*number = value;
 	return true;
+}
+
+int64_t request_waited_ms(const struct request *request, int64_t now_ms)
+{
+	const struct slice text = request->nginx_arrived;
+	uint64_t seconds, milliseconds = 0;
+	if (text.len < 5 || text.ptr[text.len - 4] != '.')
+		return 0;
+	for (size_t i = text.len - 3; i < text.len; i++) {
+		if (text.ptr[i] < '0' || text.ptr[i] > '9')
+			return 0;
+		milliseconds = 10 * milliseconds + (uint64_t)(text.ptr[i] - '0');
+	}
+	if (!decimal_parse((struct slice){ text.ptr, text.len - 4 }, INT64_MAX / 2000, &seconds))
+		return 0;
+	int64_t arrived_ms = (int64_t)(1000 * seconds + milliseconds);
+	int64_t waited_ms = now_ms - arrived_ms;
+	return waited_ms > 0 && waited_ms <= ADMISSION_WAIT_MAX_MS ? waited_ms : 0;
 }
 
 bool request_min_revision(const struct request *request, uint64_t *revision, struct refusal *refusal)

@@ -19,6 +19,8 @@ struct request_source {
 	char *const *params;          /* NAME=value, NULL at the end; outlives the request */
 	/* Reads up to size bytes of the body; fewer means its end (or that nginx is gone). */
 	size_t (*read_body)(void *context, char *bytes, size_t size);
+	/* Called before what may have to wait. NULL: nobody wants to know. */
+	void (*may_wait)(void *context);
 	void *context;
 };
 
@@ -44,6 +46,8 @@ struct request {
 	struct slice nginx_min_revision;
 	struct slice nginx_consistency;
 	struct slice nginx_frontend;  /* "1" when a frontend of the cluster asks, and proved that it is one */
+	struct slice nginx_arrived;   /* when nginx had the whole request, in seconds since the epoch with three decimals; "": not said */
+	struct slice nginx_overloaded;        /* the status by which nginx wants to be told of an overload; "": 503 */
 	struct slice nginx_private;   /* "1" from nginx's own socket server only */
 	const char *repeated_header;  /* a header of the above that came twice, or NULL */
 
@@ -70,6 +74,9 @@ bool request_has_body(const struct request *request);
  */
 bool request_read_body(struct request *request, const struct request_source *source, size_t max_bytes, struct arena *arena,
 	struct refusal *refusal);
+
+/* How long the request has waited at now_ms (wall clock), 0 when nginx does not say, or cannot mean it (ADMISSION_WAIT_MAX_MS). */
+int64_t request_waited_ms(const struct request *request, int64_t now_ms);
 
 /* The least revision at which the request may be answered: the larger of the client's and nginx's. Errors: INVALID_HEADER. */
 bool request_min_revision(const struct request *request, uint64_t *revision, struct refusal *refusal);

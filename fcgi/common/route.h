@@ -25,6 +25,7 @@ struct route {
 	bool body_required;
 	bool is_private;                  /* exists only for nginx's own socket server, and for peers */
 	bool needs_replica;               /* answered with 503 while there is none */
+	bool is_quick;                    /* without a body, and in a store on one machine, it waits for nobody */
 };
 
 enum route_found { ROUTE_FOUND, ROUTE_NO_PATH, ROUTE_NO_METHOD };

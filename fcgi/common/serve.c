@@ -1,7 +1,7 @@
 /*
  * serve: see serve.h.
  *
- * The order of the checks decides which error a request with several gets: path, method, credentials, headers, query, body. So
+ * The order of the checks decides which error a request with several gets: path, method, overload, credentials, headers, query, body. So
  * whoever has no token learns nothing about what a body should look like.
  */
 #include "fcgi/common/serve.h"
@@ -10,6 +10,7 @@
 #include "db/monotonic.h"
 #include "fcgi/common/parameter.h"
 #include "fcgi/common/worker.h"
+#include "fcgi/common/write.h"
 
 #define COMPLAINTS_PER_SECOND 20
 
@@ -77,6 +78,32 @@ static bool check_replica(struct exchange *exchange)
 	return false;
 }
 
+/*
+ * Whether there is time for it. Who asks about the worker itself, for a lease or for a snapshot is few, and others depend on them. In a cluster
+ * a frontend has given up on a write by CLUSTER_WRITE_MS.
+ */
+static bool check_admission(struct exchange *exchange)
+{
+	struct worker *worker = exchange->worker;
+	const struct route *route = exchange->route;
+	bool is_write = route->method != METHOD_GET || route->without_head;
+	bool admitted = admission_admits(&worker->admission, exchange->started_us / 1000, exchange->waited_ms,
+		is_write ? ADMISSION_WRITE_MS : ADMISSION_READ_MS);
+	histogram_observe(&worker->metrics.wait_seconds, (double)exchange->waited_ms / 1e3);
+	if (!route->needs_replica || route->is_private || route->role == AUTH_ADMIN_OR_PEER)
+		return true;
+	if (admitted && !(is_write && worker->config.etcd[0] != '\0' && exchange->waited_ms >= CLUSTER_WRITE_MS))
+		return true;
+	if (is_write)
+		write_name_key(exchange);
+	exchange_overloaded(exchange);
+	int64_t second = exchange->started_us / 1000000;
+	if (atomic_exchange_explicit(&worker->overload_second, second, memory_order_relaxed) != second)
+		diagnose_warning("request: there is more to do than can be done: who has waited too long is refused");
+	atomic_fetch_add_explicit(&worker->metrics.overloaded, 1, memory_order_relaxed);
+	return false;
+}
+
 /* At most COMPLAINTS_PER_SECOND lines: a full disk must not be filled by those who notice it. */
 static bool may_complain(struct worker *worker)
 {
@@ -105,12 +132,13 @@ static void count_and_log(struct exchange *exchange)
 	const struct request *request = &exchange->request;
 	const struct answer *answer = &exchange->answer;
 	int64_t duration_us = monotonic_us() - exchange->started_us;
+	admission_end(&worker->admission, (exchange->started_us + duration_us) / 1000);
 	metrics_count(&worker->metrics, route_index(exchange), answer->status, duration_us);
 	const char *route = exchange->route != NULL ? exchange->route->pattern : "unmatched";
 	int id_len = (int)(request->request_id.len < 64 ? request->request_id.len : 64);
 	struct slice trace = request->trace_id.len > 0 ? request->trace_id : SLICE_LITERAL("-");
 	int trace_len = (int)(trace.len < 64 ? trace.len : 64);
-	if (answer->status >= 500 && may_complain(worker))
+	if (answer->status >= 500 && answer->error != PYGMY_OVERLOADED && may_complain(worker))
 		diagnose_error("request %.*s trace %.*s: %s answered %d %s after %lld us", id_len, request->request_id.ptr, trace_len,
 			trace.ptr, route, answer->status, error_code(answer->error), (long long)duration_us);
 	else if (worker->config.log_level == DIAGNOSTICS_DEBUG)
@@ -118,10 +146,21 @@ static void count_and_log(struct exchange *exchange)
 			trace.ptr, route, answer->status, error_code(answer->error), (long long)duration_us);
 }
 
+/* Only a quick route's request without a body is not announced; an error is written at once. */
+static void tell_whether_it_may_wait(const struct exchange *exchange)
+{
+	const struct request_source *source = exchange->source;
+	bool is_quick = exchange->route == NULL || exchange->route->is_quick;
+	if (source->may_wait != NULL && (!is_quick || request_has_body(&exchange->request)))
+		source->may_wait(source->context);
+}
+
 struct slice serve(struct exchange *exchange, const struct request_source *source)
 {
 	exchange_begin(exchange, source);
-	if (find_route(exchange) && check_request(exchange) && check_replica(exchange))
+	bool found = find_route(exchange);
+	tell_whether_it_may_wait(exchange);
+	if (found && check_admission(exchange) && check_request(exchange) && check_replica(exchange))
 		exchange->route->handler(exchange);
 	struct slice bytes = exchange_finish(exchange);
 	count_and_log(exchange);

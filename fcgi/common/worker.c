@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcgiapp.h>
 #include <jansson.h>
+#include <sched.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -26,7 +27,7 @@
 #include "fcgi/common/frontend_routes.h"
 #include "fcgi/common/member_routes.h"
 #include "fcgi/common/operator_routes.h"
-#include "fcgi/common/serve.h"
+#include "fcgi/common/server.h"
 
 #define EXIT_WRONG_USAGE 2
 #define LISTEN_FD 0
@@ -156,71 +157,11 @@ static bool start_thread(pthread_t *thread, void *(*run)(void *))
 
 /* ---- serving ------------------------------------------------------------------------------------------ */
 
-static size_t read_body(void *context, char *bytes, size_t size)
-{
-	const FCGX_Request *request = context;
-	int got = FCGX_GetStr(bytes, (int)size, request->in);
-	return got > 0 ? (size_t)got : 0;
-}
-
-/*
- * What a handler left unread of the body must not be taken for the next request's beginning. A body that is much too long is
- * not worth it: then the connection is closed instead.
- */
-static void drain_body(FCGX_Request *request)
-{
-	char scratch[4096];
-	size_t drained = 0;
-	size_t got;
-	while ((got = read_body(request, scratch, sizeof scratch)) == sizeof scratch && drained <= IMPORT_BODY_MAX_BYTES)
-		drained += got;
-	if (got == sizeof scratch)
-		request->keepConnection = 0;
-}
-
-static void serve_connection(struct exchange *exchange, FCGX_Request *request, int fd)
-{
-	/* As if libfcgi had kept the connection from an earlier request of its own. */
-	request->ipcFd = fd;
-	request->keepConnection = 1;
-	if (FCGX_Accept_r(request) == 0) {
-		struct metrics *metrics = &exchange->worker->metrics;
-		struct request_source source = { .params = request->envp, .read_body = read_body, .context = request };
-		atomic_fetch_add_explicit(&metrics->busy, 1, memory_order_relaxed);
-		struct slice bytes = serve(exchange, &source);
-		drain_body(request);
-		if (bytes.len == 0 || FCGX_PutStr(bytes.ptr, (int)bytes.len, request->out) < 0)
-			request->keepConnection = 0;
-		FCGX_Finish_r(request);
-		atomic_fetch_sub_explicit(&metrics->busy, 1, memory_order_relaxed);
-	}
-	fd = request->ipcFd;
-	request->ipcFd = -1;
-	if (fd >= 0)
-		connections_give_back(&the_connections, fd);
-	else
-		connections_forget(&the_connections);
-	atomic_store_explicit(&exchange->worker->metrics.connections, atomic_load(&the_connections.open), memory_order_relaxed);
-}
-
 static void *run_server(void *unused)
 {
 	(void)unused;
-	FCGX_Request request;
-	struct exchange *exchange = malloc(sizeof *exchange);
-	if (exchange == NULL) {
+	if (!server_run(&the_worker, &the_connections))
 		diagnose_error("worker: no memory for a thread");
-		thread_ends();
-		return NULL;
-	}
-	exchange_init(exchange, &the_worker);
-	/* No listening socket for libfcgi: when a connection ends it must come back here, not wait for the next one itself. */
-	FCGX_InitRequest(&request, -1, 0);
-	int fd;
-	while (!atomic_load(&the_worker.stopping) && (fd = connections_take(&the_connections)) >= 0)
-		serve_connection(exchange, &request, fd);
-	exchange_close(exchange);
-	free(exchange);
 	thread_ends();
 	return NULL;
 }
@@ -329,6 +270,20 @@ static int fail_slowly(void)
 	return EXIT_FAILURE;
 }
 
+/*
+ * There are two workers of a kind on a machine, so that many of them fill it. Where most requests wait for somebody (for a batch's commit, in a
+ * cluster for etcd) each thread has a seat: to leave one costs as much as it saves.
+ */
+static int seats_of(const struct worker *worker)
+{
+	cpu_set_t processors;
+	bool few = worker->app->is_mostly_quick && worker->config.etcd[0] == '\0';
+	if (!few || sched_getaffinity(0, sizeof processors, &processors) != 0)
+		return worker->config.threads;
+	int seats = CPU_COUNT(&processors) / 2;
+	return seats < 1 ? 1 : seats < worker->config.threads ? seats : worker->config.threads;
+}
+
 static bool prepare(struct worker *worker, const struct worker_app *app)
 {
 	char why[256];
@@ -347,7 +302,7 @@ static bool prepare(struct worker *worker, const struct worker_app *app)
 	}
 	json_object_seed(0);
 	roll_call_init();
-	if (!connections_init(&the_connections, LISTEN_FD, CONNECTIONS_MAX)) {
+	if (!connections_init(&the_connections, LISTEN_FD, CONNECTIONS_MAX, seats_of(worker))) {
 		diagnose_error("worker: can't watch the socket: %s", strerror(errno));
 		return false;
 	}

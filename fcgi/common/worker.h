@@ -14,6 +14,7 @@
 #include "db/replica.h"
 #include "db/roster.h"
 #include "db/snapshot.h"
+#include "fcgi/common/admission.h"
 #include "fcgi/common/auth.h"
 #include "fcgi/common/config.h"
 #include "fcgi/common/lifecycle.h"
@@ -28,6 +29,7 @@ struct worker_app {
 	bool loads_catalogue;             /* on the store's first start */
 	bool logs_transactions;
 	bool makes_snapshots;             /* for /snapshot */
+	bool is_mostly_quick;             /* most requests wait for nobody, on a store on one machine */
 };
 
 struct worker {
@@ -35,6 +37,7 @@ struct worker {
 	struct worker_config config;
 	struct auth auth;
 	struct metrics metrics;
+	struct admission admission;
 	struct lifecycle lifecycle;
 	struct line_log transactions;          /* open when app->logs_transactions */
 	const struct route *routes[ROUTES_MAX];   /* the app's and the operators' */
@@ -46,6 +49,7 @@ struct worker {
 	atomic_int open_error;                 /* enum pygmy_error of the last try */
 	struct snapshot_maker *snapshots;      /* NULL: it makes none */
 	atomic_bool stopping;
+	atomic_int_fast64_t overload_second;   /* serve.c: the last one in which an overload was logged */
 	atomic_int_fast64_t complaint_window;  /* serve.c: the second in which failures are logged */
 	atomic_int_fast64_t complaints;        /* how many were logged in it */
 };

@@ -38,6 +38,24 @@ static bool choose_key(struct exchange *exchange, bool key_required, struct slic
 	return key->ptr != NULL || refuse(refusal, PYGMY_OUT_OF_MEMORY, NULL);
 }
 
+void write_name_key(struct exchange *exchange)
+{
+	const struct request *request = &exchange->request;
+	struct slice key = request->idempotency_key.ptr != NULL ? request->idempotency_key : request->nginx_key;
+	if (request_key_is_valid(key))
+		exchange->answer.request_key = key;
+}
+
+/*
+ * Within which a frontend waits for this node: from the moment at which the node's nginx had the request. On one machine nginx asks the
+ * other worker much later.
+ */
+static int64_t deadline_of(const struct exchange *exchange, const struct replica *replica)
+{
+	int64_t started_ms = exchange->started_us / 1000;
+	return replica_cluster(replica) == NULL ? started_ms + REQUEST_DEADLINE_MS : started_ms - exchange->waited_ms + CLUSTER_WRITE_MS;
+}
+
 bool write_prepare(struct exchange *exchange, const char *scope, bool key_required, struct command *command)
 {
 	struct refusal refusal;
@@ -58,8 +76,7 @@ bool write_prepare(struct exchange *exchange, const char *scope, bool key_requir
 enum pygmy_error write_propose(struct exchange *exchange, struct command *command, struct result *result)
 {
 	struct replica *replica = atomic_load_explicit(&exchange->worker->replica, memory_order_acquire);
-	int64_t deadline_ms = exchange->started_us / 1000 + (replica_cluster(replica) != NULL ? CLUSTER_WRITE_MS : REQUEST_DEADLINE_MS);
-	enum pygmy_error error = replica_propose(replica, command, deadline_ms, result);
+	enum pygmy_error error = replica_propose(replica, command, deadline_of(exchange, replica), result);
 	if (error != PYGMY_OK)
 		return error;
 	exchange->answer.revision = result->revision;
@@ -84,6 +101,8 @@ void write_fail(struct exchange *exchange, enum pygmy_error error)
 		exchange_fail(exchange, error, "The outcome is unknown: ask again with the same request and the header Idempotency-Key: %.*s",
 			(int)key.len, key.ptr);
 		tell_frontend(exchange);
+	} else if (error == PYGMY_OVERLOADED) {
+		exchange_overloaded(exchange);
 	} else {
 		exchange_fail(exchange, error, NULL);
 	}

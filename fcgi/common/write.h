@@ -20,6 +20,9 @@
  */
 bool write_prepare(struct exchange *exchange, const char *scope, bool key_required, struct command *command);
 
+/* The answer names the key that write_prepare would take, where it is not made yet: of a write that was refused before. */
+void write_name_key(struct exchange *exchange);
+
 /*
  * Proposes and waits. Returns the error of the result (PYGMY_OK or a refusal), or of the proposal; X-Pygmy-Revision is set when
  * there is a result. The caller makes the answer, with write_fail for what it has no words of its own.

@@ -100,7 +100,8 @@ static unsigned failures_of(ngx_http_request_t *r)
 	ngx_http_upstream_state_t *states = r->upstream_states->elts;
 	/* States without a peer stand between the tries of two locations. A client that went away is no failure of a worker. */
 	for (ngx_uint_t i = 0; i < r->upstream_states->nelts; i++)
-		failures += states[i].peer != NULL && states[i].status >= NGX_HTTP_INTERNAL_SERVER_ERROR ? 1 : 0;
+		failures += states[i].peer != NULL && states[i].status >= NGX_HTTP_INTERNAL_SERVER_ERROR
+			&& states[i].status != PYGMY_OVERLOADED_STATUS ? 1 : 0;
 	return failures;
 }
 
@@ -109,8 +110,24 @@ static int status_of(ngx_http_request_t *r)
 	return (int)(r->err_status != 0 ? r->err_status : r->headers_out.status);
 }
 
+void pygmy_figures_rejected(enum frontend_rejection reason)
+{
+	if (attached_counters != NULL)
+		frontend_counters_add_rejection(attached_counters, ngx_process == NGX_PROCESS_WORKER ? ngx_worker : 0, reason);
+}
+
+/* Also of the workers' own ports, whose requests are not counted otherwise. */
+static void count_rejection(ngx_http_request_t *r)
+{
+	if (status_of(r) == NGX_HTTP_TOO_MANY_REQUESTS)
+		pygmy_figures_rejected(FRONTEND_RATE_LIMITED);
+	else if (r->upstream != NULL && r->upstream->headers_in.status_n == PYGMY_OVERLOADED_STATUS)
+		pygmy_figures_rejected(FRONTEND_OVERLOADED);
+}
+
 static ngx_int_t count(ngx_http_request_t *r)
 {
+	count_rejection(r);
 	if (!is_counted(r))
 		return NGX_OK;
 	const struct times *times = times_of(r);
@@ -191,5 +208,6 @@ size_t pygmy_module_metrics(char text[FRONTEND_METRICS_MAX_BYTES])
 	struct frontend_connections connections = count_connections();
 	if (table == NULL || attached_counters == NULL)
 		return 0;
-	return frontend_metrics_write(attached_counters, table, coherence_clock_ms(), lease_ms, &connections, text);
+	return frontend_metrics_write(attached_counters, table, coherence_clock_ms(), lease_ms, pygmy_attached_rotation(), &connections,
+		text);
 }

@@ -3,7 +3,7 @@
  * the table learns from an answer that a worker gave. All rules are in coherence_table.h and cache_key.h; this is nginx's side of
  * them, in C because on a hit there is little else to do (by Lua the key alone cost a quarter of the whole request).
  *
- * Its other parts are figures.c, trace.c and closing.c.
+ * Its other parts are figures.c, trace.c, closing.c, balancer.c, guard.c and client.c.
  *
  *     pygmy_coherent lookup|search;     in a location: which resource its requests are about
  *     $pygmy_key        the cache key; empty: go past the cache (no lease, not canonical, or the client asks for a position
@@ -130,7 +130,8 @@ static ngx_int_t get_key(ngx_http_request_t *r, ngx_http_variable_value_t *value
 	pygmy_location *location = location_of(r);
 	size_t len = 0;
 	(void)unused;
-	if (location != NULL && !asks_for_more(r))
+	/* When this process comes to its end, another nginx may confirm pushes in its place, which knows nothing of this table. */
+	if (location != NULL && !ngx_exiting && !asks_for_more(r))
 		len = cache_key_write(attached_table, (enum cache_route)location->route,
 			(struct slice){ (const char *)r->args.data, r->args.len }, pygmy_figures_clock_ms(r), attached_lease_ms, key);
 	return pygmy_set_value(r, value, key, len);
@@ -203,7 +204,8 @@ static ngx_int_t add_variables(ngx_conf_t *cf)
 	}
 	key_index = ngx_http_get_variable_index(cf, &variables[0].name);
 	tag_index = ngx_http_get_variable_index(cf, &variables[1].name);
-	if (key_index == NGX_ERROR || tag_index == NGX_ERROR || pygmy_trace_add_variables(cf) != NGX_OK)
+	if (key_index == NGX_ERROR || tag_index == NGX_ERROR || pygmy_trace_add_variables(cf) != NGX_OK
+			|| pygmy_client_add_variables(cf) != NGX_OK)
 		return NGX_ERROR;
 	return pygmy_figures_add_variables(cf);
 }
@@ -272,9 +274,20 @@ static void start_recording(ngx_http_request_t *r)
 	ngx_http_set_ctx(r, recording, ngx_http_pygmy_module);
 }
 
+/* An overloaded worker says so by a status after which nginx asks nobody else; to the client it is a 503. */
+static void translate_overload(ngx_http_request_t *r)
+{
+	const pygmy_location *location = ngx_http_get_module_loc_conf(r, ngx_http_pygmy_module);
+	if (r->headers_out.status != PYGMY_OVERLOADED_STATUS || location->counted != 1)
+		return;
+	r->headers_out.status = NGX_HTTP_SERVICE_UNAVAILABLE;
+	r->headers_out.status_line.len = 0;
+}
+
 static ngx_int_t header_filter(ngx_http_request_t *r)
 {
 	pygmy_closing_answer(r);
+	translate_overload(r);
 	if (r->upstream != NULL && r->upstream->cache_status != NGX_HTTP_CACHE_HIT)
 		pygmy_figures_upstream_answered(r);
 	if (location_of(r) == NULL || r->upstream == NULL)
@@ -392,10 +405,17 @@ static void end_with_master(void)
 		raise(SIGQUIT);
 }
 
+static ngx_int_t read_configuration(ngx_cycle_t *cycle)
+{
+	pygmy_guard_install(cycle);
+	return NGX_OK;
+}
+
 static ngx_int_t start_worker(ngx_cycle_t *cycle)
 {
 	end_with_master();
 	pygmy_figures_start_worker();
+	pygmy_guard_start_worker(cycle);
 	memory = hit_memory_create();
 	if (memory == NULL)
 		ngx_log_error(NGX_LOG_WARN, cycle->log, 0, "no memory to keep answers in: they come from files");
@@ -431,19 +451,36 @@ static ngx_conf_enum_t routes[] = {
 	{ ngx_null_string, 0 }
 };
 
+static ngx_conf_enum_t ports[] = {
+	{ ngx_string("public"), PYGMY_GUARDED_PUBLIC },
+	{ ngx_string("direct"), PYGMY_GUARDED_DIRECT },
+	{ ngx_null_string, 0 }
+};
+
 static ngx_command_t commands[] = {
 	{ ngx_string("pygmy_coherent"), NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1, ngx_conf_set_enum_slot, NGX_HTTP_LOC_CONF_OFFSET,
 	  offsetof(pygmy_location, route), routes },
 	{ ngx_string("pygmy_counted"), NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_FLAG, ngx_conf_set_flag_slot,
 	  NGX_HTTP_LOC_CONF_OFFSET, offsetof(pygmy_location, counted), NULL },
+	{ ngx_string("pygmy_nodes"), NGX_HTTP_UPS_CONF | NGX_CONF_TAKE23, pygmy_balancer_nodes, NGX_HTTP_SRV_CONF_OFFSET, 0, NULL },
+	{ ngx_string("pygmy_guarded"), NGX_HTTP_SRV_CONF | NGX_CONF_TAKE1, ngx_conf_set_enum_slot, NGX_HTTP_LOC_CONF_OFFSET,
+	  offsetof(pygmy_location, guarded), ports },
+	{ ngx_string("pygmy_connections"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE3, pygmy_guard_set_connections, NGX_HTTP_MAIN_CONF_OFFSET, 0,
+	  NULL },
+	{ ngx_string("pygmy_known_clients"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, pygmy_guard_add_known, NGX_HTTP_MAIN_CONF_OFFSET, 0, NULL },
 	ngx_null_command
 };
+
+static void *create_main(ngx_conf_t *cf)
+{
+	return ngx_pcalloc(cf->pool, sizeof(pygmy_main));
+}
 
 static void *create_location(ngx_conf_t *cf)
 {
 	pygmy_location *location = ngx_palloc(cf->pool, sizeof *location);
 	if (location != NULL)
-		*location = (pygmy_location){ .route = NGX_CONF_UNSET_UINT, .counted = NGX_CONF_UNSET };
+		*location = (pygmy_location){ .route = NGX_CONF_UNSET_UINT, .counted = NGX_CONF_UNSET, .guarded = NGX_CONF_UNSET_UINT };
 	return location;
 }
 
@@ -452,12 +489,15 @@ static char *merge_location(ngx_conf_t *cf, void *above, void *location)
 {
 	(void)cf;
 	ngx_conf_merge_value(((pygmy_location *)location)->counted, ((pygmy_location *)above)->counted, 0);
+	ngx_conf_merge_uint_value(((pygmy_location *)location)->guarded, ((pygmy_location *)above)->guarded, PYGMY_GUARDED_NOT);
 	return NGX_CONF_OK;
 }
 
 static ngx_http_module_t module_context = {
 	.preconfiguration = add_variables,
 	.postconfiguration = install,
+	.create_srv_conf = pygmy_balancer_create_upstream,
+	.create_main_conf = create_main,
 	.create_loc_conf = create_location,
 	.merge_loc_conf = merge_location,
 };
@@ -467,6 +507,7 @@ ngx_module_t ngx_http_pygmy_module = {
 	.ctx = &module_context,
 	.commands = commands,
 	.type = NGX_HTTP_MODULE,
+	.init_module = read_configuration,
 	.init_process = start_worker,
 	.exit_process = end_worker,
 	NGX_MODULE_V1_PADDING

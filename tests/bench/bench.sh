@@ -10,7 +10,9 @@
 # nginx, the workers and the load generator share this machine, so only ratios of one run say much. Nothing here passes or
 # fails by a time; it fails when a request fails.
 #
-# Settings: BENCH_SECONDS (5) per run, BENCH_ROUNDS (3), BENCH_ITEMS and BENCH_ORDERS (1000000).
+# What several frontends cost and bring is measured by frontends_bench.sh, which `make bench` runs behind this one.
+#
+# Settings: BENCH_SECONDS (5) per run, BENCH_ROUNDS (3), BENCH_ITEMS and BENCH_ORDERS (1000000), BENCH_ZIPF_SECONDS (20).
 set -euo pipefail
 
 BENCH_SOURCE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
@@ -18,12 +20,12 @@ root=$(cd -- "$BENCH_SOURCE/../.." && pwd -P)
 cd "$root"
 
 case ${1:-} in
-  --quick) : "${BENCH_SECONDS:=2}" "${BENCH_ROUNDS:=1}" "${BENCH_ITEMS:=100000}" "${BENCH_ORDERS:=100000}" ;;
+  --quick) : "${BENCH_SECONDS:=2}" "${BENCH_ROUNDS:=1}" "${BENCH_ITEMS:=100000}" "${BENCH_ORDERS:=100000}" "${BENCH_ZIPF_SECONDS:=5}" ;;
   --help | -h) sed -n '2,/^set /{/^#/!d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 0 ;;
   '') ;;
   *) echo "bench: unknown argument $1 (see --help)" >&2; exit 2 ;;
 esac
-: "${BENCH_SECONDS:=5}" "${BENCH_ROUNDS:=3}" "${BENCH_ITEMS:=1000000}" "${BENCH_ORDERS:=1000000}"
+: "${BENCH_SECONDS:=5}" "${BENCH_ROUNDS:=3}" "${BENCH_ITEMS:=1000000}" "${BENCH_ORDERS:=1000000}" "${BENCH_ZIPF_SECONDS:=20}"
 
 BENCH_DIR=$root/.build/bench
 BENCH_CSV=$BENCH_DIR/figures.csv
@@ -34,6 +36,10 @@ ROUND=0
 
 # shellcheck source=tests/bench/wrk.sh
 . "$BENCH_SOURCE/wrk.sh"
+# shellcheck source=tests/bench/baseline.sh
+. "$BENCH_SOURCE/baseline.sh"
+# shellcheck source=tests/bench/zipf.sh
+. "$BENCH_SOURCE/zipf.sh"
 # shellcheck source=tests/bench/store.sh
 . "$BENCH_SOURCE/store.sh"
 # shellcheck source=tests/bench/table.sh
@@ -56,7 +62,7 @@ echo "Starting a store for the benchmark ..."
 bench_store_start
 bench_memory >"$BENCH_DIR/memory.txt"
 bench_stock 1 1000000000
-bench_baseline_start
+baseline_start "$FRONTEND_URL" "$PYGMY_RUN_DIR/nginx.conf"
 SYNC_BEFORE_US=$(.build/release/tools/sync_cost "$BENCH_HOME")
 echo "Seven books, $BENCH_ROUNDS rounds of $BENCH_SECONDS s:"
 measure small
@@ -67,6 +73,8 @@ measure large
 ROUND=1 run_wrk large-lookup-cached-spread 64 lookup.lua "$FRONTEND_URL" 10000
 ROUND=1 run_wrk large-lookup-uncached-spread 64 lookup.lua "$FRONTEND_URL" "$BENCH_ITEMS" strict
 ROUND=1 run_wrk large-buy-16-spread 16 buy.lua "$FRONTEND_URL" "$BENCH_ITEMS"
+zipf_items 100000 >"$BENCH_HOME/zipf.items"
+ROUND=1 zipf_run zipf-1 "$BENCH_HOME/zipf.items" "$FRONTEND_URL"
 SYNC_AFTER_US=$(.build/release/tools/sync_cost "$BENCH_HOME")
 bench_check_books
 print_table | tee "$BENCH_DIR/table.txt"

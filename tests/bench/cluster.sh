@@ -1,4 +1,4 @@
-# Sourced by cluster_bench.sh: the cluster that is measured. It lives below a temporary folder and on addresses and ports of its own;
+# Sourced by cluster_bench.sh and frontends_bench.sh: the cluster that is measured. It lives below a temporary folder and on addresses and ports of its own;
 # cluster_end ends and removes it, also after a failure.
 
 CLUSTER_HOME=$(mktemp -d "${TMPDIR:-/var/tmp}/pygmy-bench-cluster.XXXXXX")
@@ -29,7 +29,7 @@ cluster_end() {
   rm -rf "$CLUSTER_HOME"
 }
 
-cluster_start() { cluster start --nodes 3; }
+cluster_start() { cluster start "$@"; }
 
 cluster_load() {
   jq -nc --argjson n "$1" 'range(1; $n + 1) | {id: ., title: "Book number \(.)", topic: "topic \(. % 1000)", cost: 10, count: 900000000}' \

@@ -85,7 +85,7 @@ print_table() {
 }
 
 echo "Starting a cluster of three nodes for the benchmark ..."
-cluster_start
+cluster_start --nodes 3
 echo "Loading $BENCH_ITEMS items ..."
 cluster_load "$BENCH_ITEMS"
 echo "Starting PostgreSQL with two synchronous standbys ($BENCH_PG_SYNC) ..."

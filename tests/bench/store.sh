@@ -1,4 +1,4 @@
-# Sourced by bench.sh: the store that is measured, the nginx it is compared with, and their data.
+# Sourced by bench.sh: the store that is measured, and its data.
 #
 # Everything lives below a temporary folder and on ports of its own; bench_clean ends and removes it, also after a failure.
 
@@ -8,16 +8,13 @@ export PYGMY_STATE_DIR=$BENCH_HOME/state PYGMY_RUN_DIR=$BENCH_HOME/run
 export PYGMY_PORT_FRONTEND=28010 PYGMY_PORT_CATALOG_A=28011 PYGMY_PORT_CATALOG_B=28012
 export PYGMY_PORT_ORDER_A=28013 PYGMY_PORT_ORDER_B=28014 PYGMY_PORT_METRICS=28018
 unset PYGMY_CONFIG
-BASELINE_PORT=28009
 FRONTEND_URL=http://127.0.0.1:$PYGMY_PORT_FRONTEND
-BASELINE_URL=http://127.0.0.1:$BASELINE_PORT
-BASELINE_PID=''
 
 pygmy() { "$root/.build/release/bin/pygmy" "$@"; }
 
 bench_clean() {
   local status=$?
-  if [ -n "$BASELINE_PID" ]; then kill "$BASELINE_PID" && wait "$BASELINE_PID" || echo "bench: the baseline nginx had ended" >&2; fi
+  baseline_end
   client/store.sh reset >"$BENCH_DIR/reset.log" 2>&1 || cat "$BENCH_DIR/reset.log" >&2
   rm -rf "$BENCH_HOME"
   return "$status"
@@ -38,50 +35,6 @@ bench_memory() {
 
 bench_stock() {
   pygmy item set "$1" --count "$2" >/dev/null
-}
-
-# An nginx with the store's own worker count that returns the bytes of a lookup by `return 200`.
-bench_baseline_start() {
-  local body headers
-  curl -sS "$FRONTEND_URL/lookup?id=1" -o /dev/null
-  body=$(curl -sS "$FRONTEND_URL/lookup?id=1")
-  headers=$(curl -sS -o /dev/null -D - "$FRONTEND_URL/lookup?id=1" | tr -d '\r' |
-    grep -viE '^(HTTP/|server:|date:|content-type:|content-length:|connection:)' |
-    sed -nE "s/^([A-Za-z0-9-]+): (.*)\$/      add_header \1 '\2';/p")
-  cat >"$BENCH_DIR/baseline.conf" <<CONF
-daemon off;
-master_process on;
-worker_processes $(sed -nE 's/^worker_processes ([0-9]+);.*/\1/p' "$PYGMY_RUN_DIR/nginx.conf");
-pid $BENCH_HOME/baseline.pid;
-error_log $BENCH_DIR/baseline.log warn;
-events { worker_connections 1024; }
-http {
-  access_log off;
-  keepalive_requests 1000000;
-  client_body_temp_path $BENCH_HOME/b1; proxy_temp_path $BENCH_HOME/b2; fastcgi_temp_path $BENCH_HOME/b3;
-  uwsgi_temp_path $BENCH_HOME/b4; scgi_temp_path $BENCH_HOME/b5;
-  server {
-    listen 127.0.0.1:$BASELINE_PORT;
-    location = /lookup {
-      default_type application/json;
-$headers
-      return 200 '$body
-';
-    }
-  }
-}
-CONF
-  nginx -c "$BENCH_DIR/baseline.conf" -p "$BENCH_HOME" &
-  BASELINE_PID=$!
-  wait_for_http "$BASELINE_URL/lookup?id=1"
-}
-
-wait_for_http() {
-  local end=$((SECONDS + 10))
-  until curl -fsS -o /dev/null "$1" 2>"$BENCH_DIR/curl.err"; do
-    if [ "$SECONDS" -ge "$end" ]; then cat "$BENCH_DIR/curl.err" >&2; return 1; fi
-    sleep 0.05
-  done
 }
 
 # Items through `pygmy import`, timed; orders straight into the stopped store's table, as purchases of the past: a million

@@ -99,11 +99,14 @@ roles_teardown() {
 # ---- nodes that answer as they are told -----------------------------------------------------------
 
 # Starts a node C that answers by the first line of $store_dir/script/manner: ok, 503, hang, slow (0.4 s), drop, stale (503 unless a stale
-# answer is allowed), unknown (as a node says that an outcome is unknown), or unknown-once (and then 503). $store_dir/script/requests has a line per request: its head, with | for line ends.
+# answer is allowed), late (the same, and the answer does not say how old it is), unknown (as a node says that an outcome is unknown), or
+# unknown-once (and then 503). To probes (/readyz) it answers by $store_dir/script/readiness, in the same way. $store_dir/script/requests
+# has a line per request: its head, with | for line ends.
 script_start() {
     local dir=$store_dir/script
     mkdir -p "$dir/run" "$dir/logs"
     script_set ok
+    script_set_ready ok
     : >"$dir/requests"
     cat >"$dir/run/nginx.conf" <<CONF
 load_module /usr/lib/nginx/modules/ndk_http_module.so;
@@ -120,7 +123,7 @@ http {
                 local function read(name) local f = io.open("$dir/" .. name); local text = f:read("*l"); f:close(); return text end
                 local head = ngx.req.raw_header():gsub("\r\n", "|")
                 local log = io.open("$dir/requests", "a"); log:write(head, "\n"); log:close()
-                local manner = read("manner")
+                local manner = read(ngx.var.uri == "/readyz" and "readiness" or "manner")
                 if manner == "hang" then ngx.sleep(30) end
                 if manner == "slow" then ngx.sleep(0.4) end
                 if manner == "drop" then return ngx.exit(444) end
@@ -135,7 +138,7 @@ http {
                 end
                 if manner == "unknown-once" then asked = nil; manner = "503" end
                 local stale = ngx.var.http_x_pygmy_allow_stale == "1"
-                if manner == "503" or (manner == "stale" and not stale) then
+                if manner == "503" or ((manner == "stale" or manner == "late") and not stale) then
                     ngx.status = 503
                     ngx.header["Retry-After"] = 1
                     ngx.say('{"code":"no_quorum","message":"Said by the node.","status":"Failed","validation_code":503}')
@@ -155,6 +158,7 @@ CONF
 }
 
 script_set() { printf '%s\n' "$1" >"$store_dir/script/manner"; }
+script_set_ready() { printf '%s\n' "$1" >"$store_dir/script/readiness"; }
 # Prints how many requests came that begin so: script_requests "POST /buy"
 script_requests() { grep -cF "$1" "$store_dir/script/requests" || :; }
 # Prints the value of a header of the last request that matches: script_header "GET /lookup" X-Request-Id

@@ -24,14 +24,19 @@ static struct connections connections;
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
 static int listen_fd;
 
-static void open_connections(int max)
+static void open_connections_with_seats(int max, int seats)
 {
 	temporary_folder_make(&folder);
 	snprintf(address.sun_path, sizeof address.sun_path, "%.80s/s", folder.path);
 	listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(listen_fd, (struct sockaddr *)&address, sizeof address), 0);
 	assert_int_equal(listen(listen_fd, 64), 0);
-	assert_true(connections_init(&connections, listen_fd, max));
+	assert_true(connections_init(&connections, listen_fd, max, seats));
+}
+
+static void open_connections(int max)
+{
+	open_connections_with_seats(max, THREADS);
 }
 
 static void close_connections(void)
@@ -52,8 +57,9 @@ static int connect_client(void)
 static void *echo(void *unused)
 {
 	(void)unused;
+	bool seated = false;
 	int fd;
-	while ((fd = connections_take(&connections)) >= 0) {
+	while ((fd = connections_take(&connections, &seated)) >= 0) {
 		unsigned char byte;
 		if (read(fd, &byte, 1) == 1 && byte != 255) {
 			byte++;
@@ -174,12 +180,71 @@ static void an_idle_client_delays_nobody(void **state)
 	close_connections();
 }
 
+static atomic_int waiting;
+static pthread_mutex_t slow = PTHREAD_MUTEX_INITIALIZER;
+
+/* Answers 100 only when it gets the mutex, for which it leaves its seat. */
+static void *echo_slowly(void *unused)
+{
+	(void)unused;
+	bool seated = false;
+	int fd;
+	while ((fd = connections_take(&connections, &seated)) >= 0) {
+		unsigned char byte;
+		assert_int_equal(read(fd, &byte, 1), 1);
+		if (byte == 100) {
+			connections_leave_seat(&connections, &seated);
+			assert_false(seated);
+			atomic_fetch_add(&waiting, 1);
+			pthread_mutex_lock(&slow);
+			pthread_mutex_unlock(&slow);
+		}
+		byte++;
+		assert_int_equal(write(fd, &byte, 1), 1);
+		connections_give_back(&connections, fd);
+	}
+	connections_leave_seat(&connections, &seated);
+	return NULL;
+}
+
+/* With one seat: who waits for something else keeps nobody from being served, and comes back to a seat later. */
+static void who_waits_leaves_its_seat(void **state)
+{
+	(void)state;
+	pthread_t threads[THREADS];
+	open_connections_with_seats(64, 1);
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, echo_slowly, NULL), 0);
+	int clients[THREADS];
+	for (int i = 0; i < THREADS; i++)
+		clients[i] = connect_client();
+	for (int round = 0; round < 20; round++) {
+		unsigned char byte = 100;
+		pthread_mutex_lock(&slow);
+		atomic_store(&waiting, 0);
+		for (int i = 0; i < THREADS - 1; i++)
+			assert_int_equal(write(clients[i], &byte, 1), 1);
+		for (int64_t deadline_ms = monotonic_ms() + 5000; atomic_load(&waiting) < THREADS - 1 && monotonic_ms() < deadline_ms;)
+			poll(NULL, 0, 1);
+		assert_int_equal(atomic_load(&waiting), THREADS - 1);
+		exchange_byte(clients[THREADS - 1], (unsigned char)round);
+		pthread_mutex_unlock(&slow);
+		for (int i = 0; i < THREADS - 1; i++)
+			assert_int_equal(read(clients[i], &byte, 1), 1);
+	}
+	stop(threads);
+	assert_int_equal(connections.free_seats, 1);
+	for (int i = 0; i < THREADS; i++)
+		close(clients[i]);
+	close_connections();
+}
+
 static void refuses_what_does_not_listen(void **state)
 {
 	(void)state;
-	assert_false(connections_init(&connections, -1, 2));
+	assert_false(connections_init(&connections, -1, 2, 1));
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	assert_false(connections_init(&connections, fd, 2));
+	assert_false(connections_init(&connections, fd, 2, 1));
 	close(fd);
 }
 
@@ -188,7 +253,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(serves_more_connections_than_threads), cmocka_unit_test(forgets_connections_that_end),
 		cmocka_unit_test(waits_with_new_ones_when_full),
-		cmocka_unit_test(an_idle_client_delays_nobody), cmocka_unit_test(refuses_what_does_not_listen),
+		cmocka_unit_test(an_idle_client_delays_nobody), cmocka_unit_test(who_waits_leaves_its_seat),
+		cmocka_unit_test(refuses_what_does_not_listen),
 	};
 	diagnostics_init("test", (enum diagnostics_level)(DIAGNOSTICS_ERROR + 1));
 	return cmocka_run_group_tests(tests, NULL, NULL);

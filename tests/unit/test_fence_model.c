@@ -24,7 +24,7 @@
 #include "nginx/cache_key.h"
 
 #define T_MS LEASE_DEFAULT_MS
-#define PATIENCE_MS 250               /* PUSH_PATIENCE_MS of db/pusher.h */
+#define PATIENCE_MS 500               /* PUSH_PATIENCE_MS of db/pusher.h */
 #define RETRY_MS 60
 #define REPLICAS 3
 #define FRONTENDS 2

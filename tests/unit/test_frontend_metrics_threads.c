@@ -75,7 +75,7 @@ static void assert_on_page(const char *line)
 static void test_page(void **state)
 {
 	test_counts(state);
-	size_t len = frontend_metrics_write(counters, table, coherence_clock_ms(), 2000, &connections, page);
+	size_t len = frontend_metrics_write(counters, table, coherence_clock_ms(), 2000, NULL, &connections, page);
 	assert_int_equal(len, strlen(page));
 	assert_on_page("pygmy_frontend_requests_total{operation=\"lookup\",code=\"200\"} 2\n");
 	assert_on_page("pygmy_frontend_requests_total{operation=\"lookup\",code=\"other\"} 1\n");
@@ -94,7 +94,7 @@ static void test_page(void **state)
 	assert_null(strstr(page, "le=\"1e-05\",operation"));
 	/* Without nginx's own figures. */
 	const struct frontend_connections unknown = { .active = -1 };
-	assert_true(frontend_metrics_write(counters, table, coherence_clock_ms(), 2000, &unknown, page) > 0);
+	assert_true(frontend_metrics_write(counters, table, coherence_clock_ms(), 2000, NULL, &unknown, page) > 0);
 	assert_null(strstr(page, "pygmy_frontend_connections"));
 }
 
@@ -107,7 +107,7 @@ static void test_the_largest_page_fits(void **state)
 			for (int i = 0; i < 2; i++)
 				frontend_counters_add(counters, 0, &(struct frontend_request){ (enum frontend_operation)operation, FRONTEND_MISS,
 					code < frontend_code_count ? frontend_codes[code] : 999, INT64_MAX / 2000, INT64_MAX / 2000, 1 });
-	size_t len = frontend_metrics_write(counters, table, coherence_clock_ms(), 2000, &connections, page);
+	size_t len = frontend_metrics_write(counters, table, coherence_clock_ms(), 2000, NULL, &connections, page);
 	assert_in_range(len, 1000, FRONTEND_METRICS_MAX_BYTES / 2);
 }
 

@@ -1,6 +1,7 @@
 /* The load generator's requests and answers: what is asked, in which bytes, and how an answer is read however it is cut into pieces. */
 #include "tests/unit/support.h"
 
+#include "client/load/best.h"
 #include "client/load/plan.h"
 #include "client/load/response.h"
 
@@ -196,6 +197,54 @@ static void test_targets(void **state)
 	assert_false(load_target_read(&read, "http://"));
 }
 
+/* ---- what a cache can know -------------------------------------------------------------------- */
+
+static void test_possible_hits(void **state)
+{
+	struct load_best best;
+	(void)state;
+	assert_true(load_best_open(&best, 3, 2));
+	assert_false(load_best_read(&best, 1, 0));
+	assert_true(load_best_read(&best, 1, 0));
+	assert_false(load_best_read(&best, 1, 1));    /* the other frontend has never seen it */
+	assert_false(load_best_read(&best, 2, 0));
+	load_best_write(&best, 1);
+	assert_false(load_best_read(&best, 1, 0));    /* a purchase through whichever frontend changes it at both */
+	assert_true(load_best_read(&best, 1, 0));
+	load_best_write(&best, 1);
+	load_best_write(&best, 1);
+	assert_false(load_best_read(&best, 1, 0));
+	assert_false(load_best_read(&best, 1, 1));
+	assert_true(load_best_read(&best, 1, 1));
+	assert_true(load_best_read(&best, 2, 0));
+	load_best_close(&best);
+}
+
+/* The first ranks of Zipf's distribution over a hundred thousand come as often as they should: rank r with 1 / (r + 1) of their harmonic sum. */
+static void test_skew(void **state)
+{
+	enum { RANKS = 100000, DRAWS = 400000, FIRST = 5 };
+	struct zipf zipf;
+	struct chance chance = { 11 };
+	int counts[FIRST] = { 0 }, below_1000 = 0;
+	(void)state;
+	assert_true(zipf_init(&zipf, RANKS, 1.0));
+	for (int i = 0; i < DRAWS; i++) {
+		size_t rank = zipf_rank(&zipf, &chance);
+		assert_in_range(rank, 0, RANKS - 1);
+		if (rank < FIRST)
+			counts[rank]++;
+		below_1000 += rank < 1000 ? 1 : 0;
+	}
+	const double sum = 12.090146;         /* of 1/1 + 1/2 + ... + 1/100000 */
+	for (int rank = 0; rank < FIRST; rank++) {
+		double expected = DRAWS / sum / (rank + 1);
+		assert_in_range(counts[rank], (int)(0.95 * expected), (int)(1.05 * expected));
+	}
+	assert_in_range(below_1000, (int)(0.61 * DRAWS), (int)(0.63 * DRAWS));        /* 7.485471 / 12.090146 = 0.619 */
+	zipf_close(&zipf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -204,7 +253,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_kept),
 		cmocka_unit_test(test_requests),
 		cmocka_unit_test(test_unusable_files),
-		cmocka_unit_test(test_mix_and_steps),
+		cmocka_unit_test(test_mix_and_steps), cmocka_unit_test(test_possible_hits), cmocka_unit_test(test_skew),
 		cmocka_unit_test(test_targets),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -258,6 +258,27 @@ static void test_it_is_asked_again_until_it_confirms(void **state)
 	assert_int_equal(atomic_load(&frame->stats.push_lapses), 0);
 }
 
+/* Sooner than the try that hangs is given up; more than one chance on a machine that is busy. */
+static void test_a_try_that_hangs_does_not_hold_up_the_push(void **state)
+{
+	struct frame *frame = *state;
+	struct waiter waiter;
+	bool soon = false;
+	start(frame, HANG);
+	for (int i = 0; i < 5 && !soon; i++) {
+		int before = atomic_load(&frame->one->requests);
+		int64_t began_ms = monotonic_ms();
+		server_set(frame->one, HANG);
+		waiter_start(&waiter, frame, 7, 100);
+		assert_true(WAIT_FOR(atomic_load(&frame->one->requests) > before, FAR_MS));
+		server_set(frame->one, CONFIRM);
+		waiter_join(&waiter);
+		soon = monotonic_ms() - began_ms < PUSH_TRY_MS - 50;
+	}
+	assert_true(soon);
+	assert_int_equal(atomic_load(&frame->stats.push_lapses), 0);
+}
+
 static int queued(struct pusher *pusher)
 {
 	int count = 0;
@@ -425,6 +446,7 @@ int main(void)
 		TEST(test_one_that_is_not_there_is_waited_out),
 		TEST(test_an_old_commit_is_tried_once),
 		TEST(test_it_is_asked_again_until_it_confirms),
+		TEST(test_a_try_that_hangs_does_not_hold_up_the_push),
 		TEST(test_those_who_wait_share_one_push),
 		TEST(test_each_frontend_must_confirm_and_is_asked_no_more),
 		TEST(test_a_silent_one_does_not_hold_up_the_push_to_the_other),

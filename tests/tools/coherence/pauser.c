@@ -31,7 +31,7 @@ void *pauser_run(void *context)
 			tool_fail("cannot stop process %d", pid);
 		tool_sleep_ms(tool_random_below(&chance, STOPPED_MAX_MS) + 1);
 		kill(pid, SIGCONT);
-		atomic_fetch_add(&check.pauses, 1);
+		check_add(pauses, 1);
 		tool_sleep_ms(tool_random_below(&chance, BETWEEN_MAX_MS) + 1);
 	}
 	continue_all();

@@ -7,6 +7,7 @@
 #define FIRST_COUNT 100000
 #define WRITE_PATIENCE_US 20000000
 #define RETRY_PAUSE_MS 20
+#define IMPATIENT_MAX_MS 200
 
 enum method { POST, PUT, DELETE };
 
@@ -75,7 +76,7 @@ static void make_write(struct writer *writer, const struct thing *thing, struct 
 		make_import(write, thing);
 	} else if (choice == 0) {
 		write->after.cost++;
-		write->after.topic = 1 - now->topic;
+		write->after.topic = (now->topic + 1) % TOPICS;
 		make_import(write, thing);
 	} else if (choice == 1) {
 		write->after.exists = false;
@@ -88,13 +89,14 @@ static void make_write(struct writer *writer, const struct thing *thing, struct 
 	}
 }
 
-static void try_once(struct writer *writer, const struct write *write, int64_t base, struct curl_slist *headers)
+static void try_once(struct writer *writer, const struct write *write, int64_t base, struct curl_slist *headers, int64_t timeout_ms)
 {
 	char url[512];
 	snprintf(url, sizeof url, "%s%s", write->bases[base % write->base_count], write->path);
 	answer_clear(&writer->answer);
 	curl_easy_setopt(writer->handle, CURLOPT_URL, url);
 	curl_easy_setopt(writer->handle, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(writer->handle, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
 	curl_easy_setopt(writer->handle, CURLOPT_CUSTOMREQUEST, write->method == PUT ? "PUT" : write->method == DELETE ? "DELETE" : "POST");
 	if (write->body[0] != '\0') {
 		curl_easy_setopt(writer->handle, CURLOPT_POSTFIELDS, write->body);
@@ -103,6 +105,15 @@ static void try_once(struct writer *writer, const struct write *write, int64_t b
 		curl_easy_setopt(writer->handle, CURLOPT_HTTPGET, 1L);
 	}
 	answer_finish(&writer->answer, writer->handle, curl_easy_perform(writer->handle));
+}
+
+/* Who loses patience soon asks again while the first answer is held back: what repeats an acknowledgement is one. */
+static int64_t first_timeout_ms(struct writer *writer)
+{
+	if (tool_random_below(&writer->chance, 100) >= check.impatient_percent)
+		return REQUEST_TIMEOUT_MS;
+	check_add(writes_impatient, 1);
+	return 1 + tool_random_below(&writer->chance, IMPATIENT_MAX_MS);
 }
 
 /* Sends a write until it is answered. Returns false when it never was. */
@@ -115,11 +126,11 @@ static bool send_write(struct writer *writer, const struct write *write)
 		headers = tool_header(headers, "Authorization: Bearer %s", check.token);
 	if (write->body[0] != '\0')
 		headers = tool_header(headers, "Content-Type: application/json");
-	try_once(writer, write, base, headers);
+	try_once(writer, write, base, headers, first_timeout_ms(writer));
 	while (answer_is_failure(&writer->answer) && tool_now_us() < deadline_us) {
-		atomic_fetch_add(&check.write_retries, 1);
+		check_add(write_retries, 1);
 		tool_sleep_ms(RETRY_PAUSE_MS);
-		try_once(writer, write, ++base, headers);
+		try_once(writer, write, ++base, headers, REQUEST_TIMEOUT_MS);
 	}
 	curl_slist_free_all(headers);
 	return !answer_is_failure(&writer->answer);
@@ -133,17 +144,17 @@ static void change(struct writer *writer, struct thing *thing)
 	if (index < 0)
 		return;
 	if (!send_write(writer, &write)) {
-		atomic_fetch_add(&check.given_up, 1);
+		check_add(writes_given_up, 1);
 		thing->given_up = true;
 	} else if (writer->answer.status != 200 && writer->answer.status != 201) {
 		fprintf(stderr, "unexpected: %s was answered %ld %s", write.path, writer->answer.status, writer->answer.body);
-		atomic_fetch_add(&check.unexpected, 1);
+		check_add(unexpected, 1);
 		thing->given_up = true;
 	} else {
 		thing->states[index].revision = strtoll(writer->answer.revision, NULL, 10);
 		history_acknowledge(thing, index);
 		writer->now[thing - check.things] = write.after;
-		atomic_fetch_add(&check.writes, 1);
+		check_add(writes, 1);
 	}
 }
 
@@ -151,6 +162,8 @@ void *writer_run(void *context)
 {
 	struct writer writer = { .number = (int)(intptr_t)context, .chance = { check_seed_of_thread() } };
 	int owned = (check.thing_count - writer.number + check.writer_count - 1) / check.writer_count;
+	for (int i = 0; i < check.thing_count; i++)
+		writer.now[i].topic = i % TOPICS;
 	writer.handle = tool_handle(&writer.answer, REQUEST_TIMEOUT_MS);
 	while (!check_is_over() && owned > 0) {
 		struct thing *thing = &check.things[writer.number + check.writer_count * tool_random_below(&writer.chance, owned)];

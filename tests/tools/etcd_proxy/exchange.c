@@ -1,23 +1,17 @@
 /* exchange: requests and answers, one after the other, and what is done to them; see proxy.h. */
 #include "tests/tools/etcd_proxy/proxy.h"
 
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
+
+#include "tests/tools/common/listener.h"
 
 static bool connect_upstream(struct proxy_connection *connection)
 {
-	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = listener_connect(&connection->address);
 	if (fd < 0)
 		return false;
-	if (connect(fd, (struct sockaddr *)&connection->address, sizeof connection->address) != 0) {
-		close(fd);
-		return false;
-	}
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	side_close(&connection->upstream);
 	connection->upstream = (struct proxy_side){ .fd = fd, .other_fd = connection->client.fd };
 	return true;
@@ -94,7 +88,7 @@ static bool relay(struct proxy_connection *connection, const struct proxy_messag
 	} else if (good) {
 		good = side_read_body(&connection->upstream, &answer);
 	}
-	int64_t delay_ms = control_read().delay_ms;
+	int64_t delay_ms = proxy_faults_now().delay_ms;
 	if (good && delay_ms > 0) {
 		proxy_count(delayed);
 		tool_sleep_ms(delay_ms);
@@ -109,7 +103,7 @@ static bool relay(struct proxy_connection *connection, const struct proxy_messag
 
 static bool serve(struct proxy_connection *connection, const struct proxy_message *request)
 {
-	struct proxy_faults faults = control_read();
+	struct proxy_faults faults = proxy_faults_now();
 	proxy_count(requests);
 	if (faults.refuse != 0) {
 		proxy_count(refused);
@@ -144,7 +138,7 @@ static bool read_request(struct proxy_connection *connection, struct proxy_messa
 
 void exchange_run(struct proxy_connection *connection)
 {
-	bool good = control_read().refuse == 0;
+	bool good = proxy_faults_now().refuse == 0;
 	if (!good)
 		proxy_count(refused);
 	while (good) {

@@ -8,6 +8,8 @@
 #include <netinet/in.h>
 #include <stdatomic.h>
 
+#include "tests/tools/common/control.h"
+#include "tests/tools/common/http.h"
 #include "tests/tools/common/tool.h"
 
 /* ---- control.c: what to spoil ---------------------------------------------------------------------------- */
@@ -36,10 +38,9 @@ struct proxy_faults {
 #undef X
 };
 
-/* The file may be missing (nothing is spoiled) and is looked at again before every decision. */
-void control_init(const char *path);
-struct proxy_faults control_read(void);
-bool control_strikes(struct tool_chance *chance, double probability);
+/* As the control file says now; see common/control.h. */
+void proxy_open_control(const char *path);
+struct proxy_faults proxy_faults_now(void);
 
 /* X(name): how often it was done. */
 #define PROXY_COUNTS(X) \
@@ -54,39 +55,6 @@ struct proxy_counts {
 extern struct proxy_counts proxy_counts;
 #define proxy_count(name) atomic_fetch_add(&proxy_counts.name, 1)
 void proxy_print_counts(void);
-
-/* ---- http.c: one side of a connection ---------------------------------------------------------------------- */
-
-#define PROXY_HEAD_MAX ((size_t)64 * 1024)
-#define PROXY_BODY_MAX ((size_t)16 * 1024 * 1024)
-
-/* What was read and not used yet. */
-struct proxy_side {
-	int fd;                       /* -1: not connected */
-	int other_fd;                 /* when that one's other end goes away, waiting ends */
-	char *bytes;
-	size_t start, len, size;
-};
-
-/* A head and what it says; owns both texts. */
-struct proxy_message {
-	char *head;                   /* NUL-terminated, with the empty line */
-	char *body;
-	size_t body_len;
-	bool is_chunked;
-};
-
-void side_close(struct proxy_side *side);
-/* Waits for bytes, limit_ms at most (-1: for ever). 1: some, 0: time is over, -1: the end, of this side or the other. */
-int side_fill(struct proxy_side *side, int limit_ms);
-bool side_read_head(struct proxy_side *side, struct proxy_message *message);
-/* The whole body, of any framing; without one that says how long it is, none. */
-bool side_read_body(struct proxy_side *side, struct proxy_message *message);
-/* The next piece of a chunked body: 1 with *bytes (valid until the next call) and *len, 0: time is over, -1: its end. */
-int side_read_chunk(struct proxy_side *side, int limit_ms, char **bytes, size_t *len);
-bool side_write(int fd, const void *bytes, size_t len);
-bool side_printf(int fd, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void message_free(struct proxy_message *message);
 
 /* ---- exchange.c and stream.c ------------------------------------------------------------------------------- */
 

@@ -62,7 +62,7 @@ static bool send_repeated(struct stream *stream, const struct line *line)
 /* A whole line, with its end; it is taken. */
 static bool pass_line(struct stream *stream, struct line *line)
 {
-	struct proxy_faults faults = control_read();
+	struct proxy_faults faults = proxy_faults_now();
 	struct tool_chance *chance = &stream->connection->chance;
 	bool good = true, was_held = stream->held.len > 0;
 	if (memmem(line->bytes, line->len, "\"events\":[", 10) == NULL) {
@@ -92,7 +92,7 @@ static bool pass_line(struct stream *stream, struct line *line)
 
 static bool pass_bytes(struct stream *stream, const char *bytes, size_t len)
 {
-	int64_t delay_ms = control_read().delay_ms;
+	int64_t delay_ms = proxy_faults_now().delay_ms;
 	if (delay_ms > 0) {
 		proxy_count(delayed);
 		tool_sleep_ms(delay_ms);
@@ -112,7 +112,7 @@ static bool pass_bytes(struct stream *stream, const char *bytes, size_t len)
 /* Between two pieces. False: it ends here. */
 static bool tick(struct stream *stream)
 {
-	if (control_read().cut > stream->cut) {
+	if (proxy_faults_now().cut > stream->cut) {
 		proxy_count(watch_cut);
 		return false;
 	}
@@ -123,7 +123,7 @@ static bool tick(struct stream *stream)
 
 void stream_run(struct proxy_connection *connection, const struct proxy_message *answer)
 {
-	struct stream stream = { .connection = connection, .cut = control_read().cut };
+	struct stream stream = { .connection = connection, .cut = proxy_faults_now().cut };
 	char *bytes;
 	size_t len;
 	int got = 0;

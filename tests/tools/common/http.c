@@ -1,5 +1,5 @@
-/* http: as much of HTTP/1.1 as etcd's gateway and libcurl speak; see proxy.h. Blocking, but never behind a side that has gone. */
-#include "tests/tools/etcd_proxy/proxy.h"
+/* http: see http.h. */
+#include "tests/tools/common/http.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -10,6 +10,8 @@
 #include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "tests/tools/common/tool.h"
 
 #define FILL_BYTES ((size_t)16 * 1024)
 
@@ -92,7 +94,7 @@ static char *take_text(struct proxy_side *side, size_t len)
 {
 	char *text = malloc(len + 1);
 	if (text == NULL)
-		tool_fail("etcd_proxy: out of memory");
+		tool_fail("proxy: out of memory");
 	memcpy(text, side->bytes + side->start, len);
 	text[len] = '\0';
 	side->start += len;
