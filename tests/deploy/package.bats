@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154
+# shellcheck disable=SC2154,SC2016  # what setup_file sets; what the copy of the machine expands
 # The Debian package: what is in it, and what it does to a machine that installs, upgrades, removes and purges it.
 #
 # It is installed into a copy of this machine, for real and with this machine's packages: an overlay whose upper layer is in memory, in a mount namespace
@@ -35,7 +35,6 @@ teardown_file() {
 
 # ---- the copy of this machine --------------------------------------------------------------------
 
-# shellcheck disable=SC2016  # the inner shell's
 machine_start() {
     mkdir "$work/memory"
     unshare --mount --propagation private bash -eu -c '
