@@ -22,7 +22,7 @@ readonly run_packages=(
     curl ca-certificates iproute2 util-linux procps
 )
 readonly cluster_packages=(etcd-server jq openssl)
-readonly deb_packages=(debhelper dpkg-dev fakeroot)
+readonly deb_packages=(build-essential debhelper dpkg-dev fakeroot)
 readonly deb_test_packages=(lintian systemd)
 readonly fuzz_packages=(clang libclang-rt-dev)
 readonly test_packages=(libcmocka-dev bats jq sqlite3 shellcheck file openssl wrk gnuplot-nox prometheus ansible ansible-lint yamllint pyflakes3)

@@ -370,7 +370,7 @@ GROUPS
     [[ $(ours '.tags["pygmy-node"]' | sort | paste -sd ' ') == "A C F1" ]]
     up -e ec2_zones_avoid=xx-test-1b -e ec2_zones_min=2
     recap 2
-    [[ $(ours '.tags["pygmy-node"] + .zone[-1:]' | sort | paste -sd ' ') == "Aa Ba Cc F1a F2c" ]]
+    [[ $(ours '.tags["pygmy-node"] + .zone[-1:]' | sort | paste -sd ' ') == "Aa Bc Cc F1a F2c" ]]
     faults '[]'
     up
     recap 0
