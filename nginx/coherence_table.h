@@ -105,13 +105,13 @@ enum coherence_outcome coherence_table_answer(struct coherence_table *table, con
 
 /*
  * Joining. One caller at a time gets true, COHERENCE_JOIN_RETRY_MS after another. Behind each join the next one is held back: 1 s, 2 s, ... up to
- * COHERENCE_JOIN_PAUSE_MAX_MS, and 1 s again after a minute of calm. (One that some writers reach and others do not would else be fenced all the
- * time, and each fence costs every write a lease's time.)
+ * COHERENCE_JOIN_PAUSE_MAX_MS, and 1 s again after half a minute of calm: each fence costs writes a lease's time. (One that some nodes reach and others
+ * do not is not let in at all, see db/reach.h.)
  */
 #define COHERENCE_JOIN_RETRY_MS 500
 #define COHERENCE_JOIN_PAUSE_MS 1000
-#define COHERENCE_JOIN_PAUSE_MAX_MS 30000
-#define COHERENCE_JOIN_CALM_MS 60000
+#define COHERENCE_JOIN_PAUSE_MAX_MS 8000
+#define COHERENCE_JOIN_CALM_MS 30000
 bool coherence_table_claim_join(struct coherence_table *table, int64_t now_ms);
 void coherence_table_joined(struct coherence_table *table, int64_t now_ms, uint64_t index);
 

@@ -130,7 +130,8 @@ static ngx_int_t get_key(ngx_http_request_t *r, ngx_http_variable_value_t *value
 	pygmy_location *location = location_of(r);
 	size_t len = 0;
 	(void)unused;
-	if (location != NULL && !asks_for_more(r))
+	/* When this process comes to its end, another nginx may confirm pushes in its place, which knows nothing of this table. */
+	if (location != NULL && !ngx_exiting && !asks_for_more(r))
 		len = cache_key_write(attached_table, (enum cache_route)location->route,
 			(struct slice){ (const char *)r->args.data, r->args.len }, pygmy_figures_clock_ms(r), attached_lease_ms, key);
 	return pygmy_set_value(r, value, key, len);

@@ -378,6 +378,78 @@ access_log() { cat "$store_dir/$1/logs/nginx-access.log"; }
     frontend_is_leased
 }
 
+# ---- taking a machine out of service ---------------------------------------------------------------
+
+@test "a machine that is drained says so at /readyz, and goes on answering everything" {
+    local url mark
+    for url in "$(node_url A)" "$(order_url A)" "$frontend"; do
+        mark=$store_dir/node-A/run/draining
+        if [[ $url == "$frontend" ]]; then mark=$store_dir/frontend/run/draining; fi
+        http GET "$url/readyz"
+        assert_equal "$code $(json .status)" '200 Success'
+        # (Twice: what was found once must not be remembered.)
+        for _ in 1 2; do
+            as_owner touch "$mark"
+            http GET "$url/readyz"
+            assert_refused 503 draining
+            assert_equal "$(header Retry-After)" 1
+            [[ $(header X-Request-Id) =~ ^[0-9a-f]{32}$ ]]
+            http GET "$url/readyz?verbose"
+            assert_equal "$code" 200
+            http GET "$(node_url B)/readyz"
+            assert_equal "$code" 200
+            rm "$mark"
+            http GET "$url/readyz"
+            assert_equal "$code" 200
+        done
+    done
+    as_owner touch "$store_dir/node-A/run/draining" "$store_dir/frontend/run/draining"
+    http GET "$(node_url A)/item/1"
+    assert_equal "$code" 200
+    http POST "$(order_url A)/buy/1"
+    assert_equal "$code" 200
+    http POST "$frontend/buy?id=1"
+    assert_equal "$code" 200
+    http POST "$frontend/readyz"
+    assert_refused 405 method_not_allowed
+    rm "$store_dir/node-A/run/draining" "$store_dir/frontend/run/draining"
+}
+
+@test "before nginx stops, every answer ends its connection" {
+    local path mark=$store_dir/frontend/run/closing
+    warm '/lookup?id=1'
+    is_kept() { http "${2:-GET}" "$frontend$1" && [[ $(header Connection) == keep-alive ]]; }
+    is_closed() { http "${2:-GET}" "$frontend$1" && [[ $(header Connection) == close ]]; }
+    is_kept '/lookup?id=1'
+    as_owner touch "$mark"
+    wait_until 2 is_closed '/lookup?id=1'
+    is_hit
+    for path in / '/search?topic=x&limit=1' /nothing /healthz '/lookup?id=x'; do is_closed "$path"; done
+    is_closed '/buy?id=1' POST
+    rm "$mark"
+    wait_until 2 is_kept '/lookup?id=1'
+}
+
+@test "a frontend without its public port finishes what it has begun, and still takes pushes" {
+    local asked
+    frontend_with C
+    script_set slow
+    curl -s --max-time 10 -o "$store_dir/begun" -w '%{http_code}' "$frontend/lookup?id=3&x=1" >"$store_dir/begun.code" 3>&- &
+    asked=$!
+    is_asked() { [[ $(script_requests 'GET /lookup?id=3') -gt 0 ]]; }
+    wait_until 5 is_asked
+    frontend_reload C PYGMY_PUBLIC=off
+    is_refused() { ! curl -s --max-time 2 -o /dev/null "$frontend/healthz"; }
+    wait_until 5 is_refused
+    http GET "http://$net.100:$push_port/coherence/status" "${peer[@]}"
+    assert_equal "$code" 200
+    wait "$asked"
+    assert_equal "$(cat "$store_dir/begun.code")" 200
+    script_set ok
+    frontend_with 'A B'
+    wait_until 10 frontend_is_leased
+}
+
 @test "the peer token is in no log, on no command line, and in files for their owner alone" {
     local token
     token=$(peer_token)
