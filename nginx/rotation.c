@@ -443,7 +443,7 @@ enum rotation_outcome rotation_take(struct rotation *rotation, struct slice text
 			set_place(&next.nodes[i].workers[ROTATION_CATALOG], told.nodes[i].catalog_url);
 			set_place(&next.nodes[i].workers[ROTATION_ORDER], told.nodes[i].order_url);
 		}
-		outcome = place_nodes(rotation, &old, &next) || was_broken_off(rotation) ? ROTATION_CHANGED : ROTATION_SAME;
+		outcome = place_nodes(rotation, &old, &next) ? ROTATION_CHANGED : ROTATION_SAME;
 		/* That it was told again at a later revision is noted with the next change: workers need not copy for that. */
 		if (outcome == ROTATION_CHANGED || old.revision == 0 || strcmp(old.log_id, next.log_id) != 0)
 			store_list(rotation, &next);

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -312,18 +313,26 @@ static void test_when_none_is_in_all_are_asked_those_that_answer_first(void **st
 	assert_string_equal(chosen(ROTATION_FIRST, 1, 4), "BDAC");
 }
 
+/* A process that changes the list all the time, until it is killed; it does not outlive the test. */
+static pid_t begin_changes(const char *even, const char *odd)
+{
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child > 0)
+		return child;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (uint64_t revision = 2;; revision++)
+		rotation_take(rotation, text_of(LOG_X, revision, revision % 2 == 0 ? even : odd));
+}
+
 /* ---- shared by processes ---------------------------------------------------------------------- */
 
 static void test_a_process_that_dies_with_the_lock_holds_up_nobody(void **state)
 {
 	(void)state;
 	seed("A");
-	for (int i = 0; i < 200; i++) {
-		pid_t child = fork();
-		if (child == 0) {
-			for (uint64_t revision = 2;; revision++)
-				rotation_take(rotation, text_of(LOG_X, revision, revision % 2 == 0 ? "ABC" : "ABD"));
-		}
+	for (int i = 0; i < 40; i++) {
+		pid_t child = begin_changes("ABC", "ABD");
 		usleep((useconds_t)(rand() % 500));
 		kill(child, SIGKILL);
 		waitpid(child, NULL, 0);
@@ -338,12 +347,8 @@ static void test_a_worker_never_copies_half_a_list(void **state)
 {
 	(void)state;
 	seed("A");
-	pid_t child = fork();
-	if (child == 0) {
-		for (uint64_t revision = 2;; revision++)
-			rotation_take(rotation, text_of(LOG_X, revision, revision % 2 == 0 ? "ABCDEFGH" : "IJKLMNOP"));
-	}
-	for (int copies = 0; copies < 20000;) {
+	pid_t child = begin_changes("ABCDEFGH", "IJKLMNOP");
+	for (int copies = 0; copies < 1000;) {
 		if (!rotation_look(rotation, &list))
 			continue;
 		copies++;
