@@ -210,7 +210,7 @@ can_buy() { http POST "$frontend/buy?id=3" && [[ $code == 200 ]]; }
     local wrong
     render() { run env PYGMY_RUN_DIR="$store_dir/r" PYGMY_LOG_DIR="$store_dir/l" PYGMY_STATE_DIR="$store_dir/s" "$@" bash "$tree/nginx/render.sh"; }
     for wrong in PYGMY_WRITE_RATE=0 PYGMY_WRITE_RATE=x PYGMY_WRITE_BURST=0 PYGMY_CLIENT_CONNECTIONS=-1 PYGMY_TRUSTED_CLIENTS=example.org \
-        'PYGMY_TRUSTED_CLIENTS=10.0.0.0/8;x' PYGMY_TRUSTED_PROXIES=10.0.0.0/ PYGMY_TRUSTED_PROXIES=,; do
+        'PYGMY_TRUSTED_CLIENTS=10.0.0.0/8;x' PYGMY_TRUSTED_PROXIES=10.0.0.0/ 'PYGMY_TRUSTED_PROXIES=,'; do
         render "$wrong"
         assert_equal "$status" 2 "$output"
         assert_contains "$output" "render.sh: ${wrong%%=*}"
