@@ -156,6 +156,18 @@ follower_of() {
     replicas_are_same
 }
 
+@test "a node that is drained is asked no more, and answers who asks it all the same" {
+    local mark=$PYGMY_RUN_DIR/A/draining
+    as_owner "$PYGMY_RUN_DIR/A" touch "$mark"
+    began=$EPOCHREALTIME
+    leaves A
+    assert_equal "$(state_of A order)" unready
+    assert_equal "$(ask "${catalog_of[A]}/item/${items[0]}" --output /dev/null --write-out '%{http_code}')" 200
+    rm -f "$mark"
+    began=$EPOCHREALTIME
+    returns A
+}
+
 @test "all nodes are gone, and come back: the frontend goes on by itself" {
     local name before
     before=$(cluster pids frontend | sort)
@@ -187,6 +199,24 @@ follower_of() {
         assert_equal "$code" 200 "$body"
         buy "${items[2]}"
     done
+}
+
+# ---- nodes whose URLs have names --------------------------------------------------------------------
+
+# (A host that is a name for everybody but the library that looks names up, which can read it without asking anybody.)
+@test "a node whose URLs have a host name is looked up and asked" {
+    local host
+    # shellcheck disable=SC2046,SC2183 # four numbers
+    host=$(printf '0x%02x%02x%02x%02x' $(address_of C | tr . ' '))
+    cluster_client --quiet member add C --catalog-url "$scheme://$host:$PYGMY_PORT_CATALOG_A" --order-url "$scheme://$host:$PYGMY_PORT_ORDER_A"
+    is_named() { [[ $(state_of C catalog_place)$(state_of C order) == "$host:${PYGMY_PORT_CATALOG_A}in" ]]; }
+    wait_until 20 is_named
+    meets_name() { sent_to 3 >"$store_dir/sent" && grep -qF "$host:$PYGMY_PORT_CATALOG_A" "$store_dir/sent"; }
+    wait_until 20 meets_name
+    assert_lacks "$(cat "$store_dir/sent")" failed
+    cluster_client --quiet member add C --catalog-url "${catalog_of[C]}" --order-url "${order_of[C]}"
+    is_numbered() { [[ $(state_of C catalog_place)$(state_of C order) == "$(address_of C):${PYGMY_PORT_CATALOG_A}in" ]]; }
+    wait_until 20 is_numbered
 }
 
 # ---- nodes that come and go -------------------------------------------------------------------------

@@ -285,10 +285,29 @@ static void tells_frontends_what_changed(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
 
+/* Only reads are served without a word: before everything else the thread leaves its seat (connections.h). */
+static void says_what_may_have_to_wait(void **state)
+{
+	static const char *const QUICK[] = { "GET /lookup?id=2", "GET /search?topic=x", "GET /item/1", "GET /item", "GET /nowhere" };
+	static const char *const SLOW[] = { "GET /readyz", "GET /livez", "GET /metrics", "POST /item", "DELETE /item/2", "GET /snapshot" };
+	(void)state;
+	for (size_t i = 0; i < sizeof QUICK / sizeof QUICK[0]; i++) {
+		ask(fixture, QUICK[i], NULL, NULL, NULL);
+		assert_false(fixture->may_wait);
+	}
+	for (size_t i = 0; i < sizeof SLOW / sizeof SLOW[0]; i++) {
+		ask(fixture, SLOW[i], NULL, NULL, NULL);
+		assert_true(fixture->may_wait);
+	}
+	/* A body has to be read. */
+	ask(fixture, QUICK[0], "{}", NULL, NULL);
+	assert_true(fixture->may_wait);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(reads_items), TEST(answers_head_without_body), TEST(refuses_bad_parameters), TEST(lets_nginx_keep_what_depends_on_its_slot),
+		TEST(says_what_may_have_to_wait), TEST(reads_items), TEST(answers_head_without_body), TEST(refuses_bad_parameters), TEST(lets_nginx_keep_what_depends_on_its_slot),
 		TEST(names_changes_of_slots), TEST(compares_tags), TEST(needs_the_right_token), TEST(updates_items), TEST(applies_an_update_once),
 		TEST(creates_items), TEST(imports_all_or_none), TEST(takes_bodies_where_they_belong), TEST(tells_frontends_what_changed),
 	};

@@ -53,7 +53,7 @@ static void has_defaults_below_the_state(void **state)
 	assert_string_equal(config.catalogue_path, "/s p/app/catalogue.json");
 	assert_string_equal(config.frontends, "unix:/r/frontend.sock");
 	assert_int_equal(config.lease_ms, 2000);
-	assert_int_equal(config.threads, 32);
+	assert_int_equal(config.threads, 64);
 	assert_int_equal(config.log_level, DIAGNOSTICS_INFO);
 }
 

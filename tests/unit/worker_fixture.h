@@ -21,6 +21,7 @@ struct worker_fixture {
 	char answer[64 * 1024];       /* of the last request: head and body */
 	const char *body;             /* points into answer */
 	int status;
+	bool may_wait;                /* the worker said so of the last request */
 };
 
 static inline void worker_fixture_open(struct worker_fixture *fixture, const struct worker_app *app)
@@ -61,7 +62,13 @@ static inline void worker_fixture_close(struct worker_fixture *fixture)
 struct fixture_body {
 	const char *bytes;
 	size_t left;
+	bool may_wait;
 };
+
+static inline void worker_fixture_may_wait(void *context)
+{
+	((struct fixture_body *)context)->may_wait = true;
+}
 
 static inline size_t worker_fixture_read(void *context, char *bytes, size_t size)
 {
@@ -91,9 +98,11 @@ static inline int ask(struct worker_fixture *fixture, const char *line, const ch
 	char json[] = "CONTENT_TYPE=application/json", id[] = "PYGMY_REQUEST_ID=0123";
 	char *params[9] = { method, path, query, length, json, id, (char *)(uintptr_t)more,
 		(char *)(uintptr_t)(more != NULL ? even_more : NULL), NULL };
-	struct fixture_body content = { body, body != NULL ? strlen(body) : 0 };
-	struct request_source source = { .params = params, .read_body = worker_fixture_read, .context = &content };
+	struct fixture_body content = { body, body != NULL ? strlen(body) : 0, false };
+	struct request_source source = { .params = params, .read_body = worker_fixture_read,
+		.may_wait = worker_fixture_may_wait, .context = &content };
 	struct slice bytes = serve(&fixture->exchange, &source);
+	fixture->may_wait = content.may_wait;
 	snprintf(fixture->answer, sizeof fixture->answer, "%.*s", (int)bytes.len, bytes.ptr);
 	fixture->body = strstr(fixture->answer, "\r\n\r\n");
 	fixture->body = fixture->body != NULL ? fixture->body + 4 : "";
