@@ -163,7 +163,7 @@ size_up() {
     # Each client's connection may need one to a worker; the rest is for everybody else.
     clients=$(((connections - $(least "$connections_reserved" $((connections / 4)))) / 2))
     direct=$((clients / 4)) public=$((clients - clients / 4))
-    if [[ $PYGMY_ROLE == node ]]; then direct=$clients; fi
+    if [[ $PYGMY_ROLE != store ]]; then direct=$clients public=$clients; fi      # (it has only the one kind of ports)
     client_connections=0
     # A node's clients are frontends, each with many connections.
     if [[ $PYGMY_CLIENT_CONNECTIONS != off && $PYGMY_ROLE != node ]]; then client_connections=$(least "$PYGMY_CLIENT_CONNECTIONS" "$direct"); fi

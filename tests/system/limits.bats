@@ -206,12 +206,19 @@ lapses() {
 refused_some() { [[ $(rejected connections) -gt 0 ]]; }
 can_buy() { http POST "$frontend/buy?id=3" && [[ $code == 200 ]]; }
 
-@test "a setting that is wrong is told, and nothing starts" {
+@test "a setting that is wrong is told, and nothing is written" {
     local wrong
+    render() { run env PYGMY_RUN_DIR="$store_dir/r" PYGMY_LOG_DIR="$store_dir/l" PYGMY_STATE_DIR="$store_dir/s" "$@" bash "$tree/nginx/render.sh"; }
     for wrong in PYGMY_WRITE_RATE=0 PYGMY_WRITE_RATE=x PYGMY_WRITE_BURST=0 PYGMY_CLIENT_CONNECTIONS=-1 PYGMY_TRUSTED_CLIENTS=example.org \
-        'PYGMY_TRUSTED_CLIENTS=10.0.0.0/8;x' PYGMY_TRUSTED_PROXIES=10.0.0.0/ "PYGMY_TRUSTED_PROXIES=,"; do
-        run env "$wrong" "$tree/client/store.sh" start
-        [[ $status -ne 0 ]]
-        assert_contains "$output" "${wrong%%=*}"
+        'PYGMY_TRUSTED_CLIENTS=10.0.0.0/8;x' PYGMY_TRUSTED_PROXIES=10.0.0.0/ 'PYGMY_TRUSTED_PROXIES=,'; do
+        render "$wrong"
+        assert_equal "$status" 2 "$output"
+        assert_contains "$output" "render.sh: ${wrong%%=*}"
+        [[ ! -e $store_dir/r/nginx.conf ]]
     done
+    render PYGMY_WRITE_RATE=off PYGMY_CLIENT_CONNECTIONS=off PYGMY_TRUSTED_CLIENTS='10.0.0.0/8, 2001:db8::/32 ::1' PYGMY_TRUSTED_PROXIES=::1
+    assert_equal "$status" 0 "$output"
+    grep -qF 'pygmy_known_clients 10.0.0.0/8 2001:db8::/32 ::1 ::1;' "$store_dir/r/nginx.conf"
+    run grep -r limit_req_zone "$store_dir/r"
+    assert_equal "$output" ''
 }
