@@ -24,9 +24,9 @@ readonly run_packages=(
 readonly cluster_packages=(etcd-server jq openssl)
 readonly deb_packages=(debhelper dpkg-dev fakeroot)
 readonly fuzz_packages=(clang libclang-rt-dev)
-readonly test_packages=(libcmocka-dev bats jq sqlite3 shellcheck file openssl wrk gnuplot-nox prometheus)
+readonly test_packages=(libcmocka-dev bats jq sqlite3 shellcheck file openssl wrk gnuplot-nox prometheus ansible ansible-lint yamllint pyflakes3)
 # The hosts that deployment is tested on, and what deploys.
-readonly deploy_packages=(ansible openssh-client systemd-container mmdebstrap dpkg-dev nftables iproute2 util-linux procps)
+readonly deploy_packages=(ansible python3-boto3 openssh-client systemd-container mmdebstrap dpkg-dev nftables iproute2 util-linux procps)
 readonly bench_packages=(wrk gnuplot-nox jq sqlite3)
 readonly bench_cluster_packages=(postgresql-15 wrk jq sqlite3)
 

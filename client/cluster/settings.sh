@@ -48,7 +48,7 @@ cluster_load() {
     : "${PYGMY_CLUSTER_FRONTENDS:=1}" "${PYGMY_CLUSTER_VIA:=0}"
     cluster_listen=$PYGMY_LISTEN
     : "${PYGMY_SECRETS_DIR:=$cluster_state/secrets}" "${PYGMY_CATALOGUE:=$app/catalogue.json}"
-    : "${PYGMY_STALE_READS:=on}" "${PYGMY_LEASE_MS:=2000}" "${PYGMY_THREADS:=32}" "${PYGMY_LOG_LEVEL:=info}" "${PYGMY_PORT_METRICS:=8018}"
+    : "${PYGMY_STALE_READS:=on}" "${PYGMY_LEASE_MS:=2000}" "${PYGMY_THREADS:=64}" "${PYGMY_LOG_LEVEL:=info}" "${PYGMY_PORT_METRICS:=8018}"
     : "${PYGMY_WRITE_RATE:=200}" "${PYGMY_WRITE_BURST:=}" "${PYGMY_CLIENT_CONNECTIONS:=256}"
     : "${PYGMY_TRUSTED_CLIENTS:=127.0.0.0/8,::1}" "${PYGMY_TRUSTED_PROXIES:=none}"
     cluster_derive

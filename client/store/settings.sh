@@ -104,7 +104,7 @@ settings_derive() {
     : "${PYGMY_LISTEN:=127.0.0.1}" "${PYGMY_FRONTENDS:=unix:$PYGMY_RUN_DIR/frontend.sock}"
     : "${PYGMY_PORT_FRONTEND:=8010}" "${PYGMY_PORT_CATALOG_A:=8011}" "${PYGMY_PORT_CATALOG_B:=8012}"
     : "${PYGMY_PORT_ORDER_A:=8013}" "${PYGMY_PORT_ORDER_B:=8014}" "${PYGMY_PORT_METRICS:=8018}"
-    : "${PYGMY_LEASE_MS:=2000}" "${PYGMY_THREADS:=32}" "${PYGMY_LOG_LEVEL:=info}"
+    : "${PYGMY_LEASE_MS:=2000}" "${PYGMY_THREADS:=64}" "${PYGMY_LOG_LEVEL:=info}"
     # nginx/render.sh checks these, and knows what an empty one means.
     : "${PYGMY_WRITE_RATE:=200}" "${PYGMY_WRITE_BURST:=}" "${PYGMY_CLIENT_CONNECTIONS:=256}"
     : "${PYGMY_TRUSTED_CLIENTS:=127.0.0.0/8,::1}" "${PYGMY_TRUSTED_PROXIES:=none}"

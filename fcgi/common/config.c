@@ -125,7 +125,7 @@ static bool load(const struct settings *settings, struct worker_config *config, 
 		&& config_text(settings, "PYGMY_SECRETS_DIR", STATE, "/secrets", config->secrets_dir, sizeof config->secrets_dir)
 		&& config_text(settings, "PYGMY_LOG_DIR", STATE, "/logs", config->log_dir, sizeof config->log_dir)
 		&& get_int(settings, "PYGMY_LEASE_MS", 100, 60000, LEASE_DEFAULT_MS, &config->lease_ms)
-		&& get_int(settings, "PYGMY_THREADS", 1, WORKER_THREADS_MAX, 32, &config->threads)
+		&& get_int(settings, "PYGMY_THREADS", 1, WORKER_THREADS_MAX, 64, &config->threads)
 		&& get_level(settings, &config->log_level);
 	char frontends[FRONTENDS_BYTES];
 	good = good && config_text(settings, "PYGMY_FRONTENDS", "PYGMY_RUN_DIR", "/frontend.sock", frontends, sizeof frontends);

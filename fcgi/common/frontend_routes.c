@@ -2,6 +2,7 @@
 #include "fcgi/common/frontend_routes.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "db/fencer.h"
 #include "db/frontends.h"
@@ -144,6 +145,41 @@ static void frontend_join(struct exchange *exchange)
 	exchange->answer.status = 200;
 }
 
+/* ---- leaving ------------------------------------------------------------------------------------------ */
+
+enum { LEAVE_NAME, LEAVE_SINCE, LEAVE_FIELDS };
+
+static const struct body_field leave_fields[LEAVE_FIELDS] = {
+	[LEAVE_NAME] = { .name = "name", .type = BODY_TEXT, .required = true, .max = NODE_NAME_MAX_BYTES },
+	[LEAVE_SINCE] = { .name = "since", .type = BODY_INT, .required = true, .min = 1, .max = INT64_MAX },
+};
+
+/*
+ * It is fenced, as if it were silent, but goes on confirming pushes: so no write waits for it, neither now nor when it has stopped.
+ * It may stop when the lease of before the fence has lapsed. One that is fenced already, or has joined again, is told so (409).
+ */
+static void frontend_leave(struct exchange *exchange)
+{
+	char key[SCOPED_KEY_MAX_BYTES + 1], name[NODE_NAME_MAX_BYTES + 1];
+	struct body_value values[LEAVE_FIELDS];
+	struct refusal refusal;
+	struct command command;
+	struct result result;
+	if (!body_read(exchange->document, "", leave_fields, LEAVE_FIELDS, values, &refusal) || !check_name(exchange, values[LEAVE_NAME].text, &refusal)) {
+		exchange_refuse(exchange, &refusal);
+		return;
+	}
+	snprintf(name, sizeof name, "%.*s", (int)values[LEAVE_NAME].text.len, values[LEAVE_NAME].text.ptr);
+	fencer_make_command(name, (uint64_t)values[LEAVE_SINCE].number, key, &command);
+	enum pygmy_error error = propose(exchange, &command, &result);
+	if (error != PYGMY_OK) {
+		write_fail(exchange, error);
+		return;
+	}
+	writer_put_literal(&exchange->out, "{\"frontend\":{},");
+	exchange_end_success(exchange, 200, arena_printf(&exchange->arena, "frontend %s does not count any more", name), 0);
+}
+
 /* ---- forgetting --------------------------------------------------------------------------------------- */
 
 static enum pygmy_error look_up(struct exchange *exchange, struct frontend_list *list, const struct registered_frontend **out)
@@ -210,6 +246,8 @@ const struct route frontend_routes[] = {
 	{ .method = METHOD_POST, .pattern = "/coherence/join", .handler = frontend_join, .body_max_bytes = BODY_MAX_BYTES, .body_required = true,
 		.is_private = true, .needs_replica = true },
 	{ .method = METHOD_POST, .pattern = "/coherence/reach", .handler = frontend_reach, .body_max_bytes = BODY_MAX_BYTES, .body_required = true,
+		.is_private = true, .needs_replica = true },
+	{ .method = METHOD_POST, .pattern = "/coherence/leave", .handler = frontend_leave, .body_max_bytes = BODY_MAX_BYTES, .body_required = true,
 		.is_private = true, .needs_replica = true },
 	{ .method = METHOD_DELETE, .pattern = "/frontends/{name}", .handler = frontend_forget, .role = AUTH_ADMIN, .needs_replica = true },
 };

@@ -3,6 +3,7 @@
  *
  *     POST /coherence/join       a frontend asks to count from now on; private. The answer is the index of its join, as text
  *     POST /coherence/reach      another node asks whether this one reaches a frontend; private
+ *     POST /coherence/leave      a frontend that is about to stop asks not to count any more, as the one that joined at since; private
  *     DELETE /frontends/{name}   the administrator has one forgotten that is gone for good
  */
 #ifndef PYGMY_FCGI_FRONTEND_ROUTES_H

@@ -17,7 +17,7 @@ wait_for_http() {
 
 # baseline_start FRONTEND-URL NGINX-CONF: with as many nginx workers as that configuration has, and the answer of that frontend's cache.
 baseline_start() {
-  local url=$1/lookup?id=1 body headers
+  local url="$1/lookup?id=1" body headers
   BASELINE_HOME=$(mktemp -d "${TMPDIR:-/var/tmp}/pygmy-bench-baseline.XXXXXX")
   curl -sS "$url" -o /dev/null
   body=$(curl -sS "$url")

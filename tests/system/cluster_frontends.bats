@@ -91,6 +91,28 @@ buy() { [[ $(ask "${order_of[$1]}/buy/${items[0]}" --request POST --output /dev/
     everybody_counts
 }
 
+@test "a frontend that leaves before it stops is missed by no write" {
+    local fences i
+    fences=$(total pygmy_fences_total)
+    touch "$PYGMY_RUN_DIR/frontend-2/leaving"
+    curl --silent --max-time 3 --unix-socket "$PYGMY_RUN_DIR/frontend-2/frontend.sock" -H 'Content-Type: application/json' \
+        --data "{\"name\":\"F2\",\"since\":$(table_of frontend-2 .joined)}" http://pygmy/coherence/leave
+    wait_until 10 is_fenced F2
+    has_no_lease() { ! has_lease frontend-2; }
+    wait_until 10 has_no_lease
+    # It answers, shows what is acknowledged, and confirms pushes.
+    for i in 1 2 3; do
+        buy A
+        assert_equal "$(ask "${frontends[1]}/lookup?id=${items[0]}" | jq '.item[0].count')" "$(ask "${frontends[0]}/lookup?id=${items[0]}" | jq '.item[0].count')"
+    done
+    cluster stop frontend-2
+    for i in 1 2 3 4 5; do buy B; done
+    assert_equal "$(total pygmy_fences_total)" "$fences" 'a write had it fenced'
+    rm "$PYGMY_RUN_DIR/frontend-2/leaving"
+    cluster start frontend-2
+    everybody_counts
+}
+
 @test "whoever has not joined, or under another's name, gets no lease" {
     local peer url=${catalog_of[A]} index
     peer="Authorization: Bearer $(cat "$PYGMY_STATE_DIR/secrets/peer.token")"

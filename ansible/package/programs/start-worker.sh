@@ -3,7 +3,7 @@
 set -euo pipefail
 
 readonly log_limit_bytes=$((16 * 1024 * 1024))
-export PYGMY_NAME=$1-$PYGMY_NODE
+export PYGMY_NAME=$1-${PYGMY_NODE:?}
 log=$PYGMY_LOG_DIR/$PYGMY_NAME.log
 
 # A log that grew while no nginx ran to cut it.
