@@ -82,6 +82,26 @@ buy() { [[ $(ask "${order_of[$1]}/buy/${items[0]}" --request POST --output /dev/
     check_end
 }
 
+# Another nginx may be started in its place and confirm pushes, which this one's table does not learn of.
+@test "an nginx that is about to end serves nothing from its cache, on a connection of before either" {
+    local master answer port=$((PYGMY_PORT_FRONTEND + 10))
+    is_hit() { ask "${frontends[1]}/lookup?id=${items[0]}" --include | grep -q 'Cache-Status: pygmy; hit'; }
+    is_ending() { ps -o args= --ppid "$master" | grep -q 'worker process is shutting down'; }
+    exec 7<>"/dev/tcp/$PYGMY_LISTEN/$port"
+    wait_until 10 is_hit
+    master=$(cat "$PYGMY_RUN_DIR/frontend-2/nginx.pid")
+    kill -QUIT "$master"
+    wait_until 10 is_ending
+    printf 'GET /lookup?id=%s HTTP/1.1\r\nHost: pygmy\r\nConnection: close\r\n\r\n' "${items[0]}" >&7
+    answer=$(timeout 10 cat <&7)
+    exec 7>&-
+    assert_contains "$answer" 'HTTP/1.1 200'
+    assert_contains "$answer" 'Cache-Status: pygmy; fwd=bypass'
+    wait_until 30 is_gone "$master"
+    cluster start frontend-2
+    everybody_counts
+}
+
 @test "a frontend that is gone for good is forgotten, and comes back if it is not" {
     cluster kill frontend-2
     client --quiet member forget F2

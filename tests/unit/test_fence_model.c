@@ -1,7 +1,7 @@
 /*
  * Fences as a whole, in virtual time: a log, replicas that lag or are cut off from it, a writer at each, and frontends with the real tables and the
  * real keys, which join, are pushed to, take leases, are fenced and join again. Messages are lost or late, links between a frontend and a
- * replica are cut one by one, fills are slow, frontends freeze, and are killed and started again. (What happens when a log is replaced by
+ * replica are cut one by one, fills are slow, replicas crash, frontends freeze, and are killed and started again. (What happens when a log is replaced by
  * another one: test_coherence_model.c.)
  *
  * Checked at the end of every read, at every frontend: it shows each write that was acknowledged before it began, and nothing older than what a read
@@ -26,7 +26,7 @@
 static void test_no_schedule_fails(void **state)
 {
 	(void)state;
-	unsigned long reads = 0, hits = 0, fences = 0, returns = 0, writes = 0;
+	unsigned long reads = 0, hits = 0, fences = 0, returns = 0, writes = 0, crashes = 0;
 	for (uint64_t seed = 1; seed <= SCHEDULES; seed++) {
 		fence_run_schedule(seed, ALL_RULES);
 		if (m.violations > 0)
@@ -36,11 +36,12 @@ static void test_no_schedule_fails(void **state)
 		fences += m.fences;
 		returns += m.returns;
 		writes += m.writes;
+		crashes += m.crashes;
 	}
-	print_message("%d schedules: %lu reads, %lu hits, %lu acknowledged writes, %lu fences, %lu returns\n", SCHEDULES, reads, hits, writes, fences,
-		returns);
+	print_message("%d schedules: %lu reads, %lu hits, %lu acknowledged writes, %lu fences, %lu returns, %lu crashes\n", SCHEDULES, reads, hits, writes,
+		fences, returns, crashes);
 	/* Schedules in which nothing happens would prove little. */
-	assert_true(hits > reads / 10 && fences > SCHEDULES && returns > SCHEDULES && writes > 10 * SCHEDULES);
+	assert_true(hits > reads / 10 && fences > SCHEDULES && returns > SCHEDULES && crashes > SCHEDULES && writes > 10 * SCHEDULES);
 }
 
 static void test_every_rule_is_needed(void **state)

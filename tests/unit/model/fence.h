@@ -52,7 +52,7 @@ struct entry {
 };
 
 enum event_kind { APPLY, WRITE, ASK_AGAIN, TRY, PATIENCE, WAIT_ENDS, PUSH_ARRIVES, CONFIRM_ARRIVES, LEASE_TICK, ANSWER_MADE, ANSWER_ARRIVES, JOIN_ARRIVES,
-	JOINED_ARRIVES, READ, FILL_READS, FILL_ENDS, RESTART, FREEZE, CUT_REPLICA, CUT_LINK };
+	JOINED_ARRIVES, READ, FILL_READS, FILL_ENDS, RESTART, FREEZE, CUT_REPLICA, CUT_LINK, CRASH };
 
 struct event {
 	enum event_kind kind;
@@ -107,7 +107,7 @@ extern struct fence_model {
 	struct wait waits[WAITS_MAX];
 	unsigned serial;
 	uint64_t acknowledged[ITEMS];
-	unsigned long reads, hits, violations, fences, returns, writes;
+	unsigned long reads, hits, violations, fences, returns, writes, crashes;
 } m;
 
 /* fence_schedule.c */
@@ -125,6 +125,8 @@ void fence_run_schedule(uint64_t seed, enum rule without);
 struct entry *append(unsigned item);
 uint64_t changed_at(unsigned item, uint64_t position);
 void apply(unsigned replica);
+/* What it held back is never answered. It knows of fences from when it looks again. */
+void crash(unsigned replica);
 
 /* fence_writer.c: acknowledgements that are held back */
 void check_wait(struct wait *wait);

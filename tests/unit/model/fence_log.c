@@ -38,3 +38,12 @@ void apply(unsigned r)
 			check_wait(wait);
 	}
 }
+
+void crash(unsigned r)
+{
+	m.replicas[r].fence_seen_ms = m.now_ms;
+	for (size_t i = 0; i < WAITS_MAX; i++)
+		if (m.waits[i].active && m.waits[i].replica == r)
+			m.waits[i].active = false;
+	m.crashes++;
+}

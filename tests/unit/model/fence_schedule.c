@@ -122,6 +122,7 @@ static void play(struct event *event)
 	case RESTART: again(RESTART, -1, 5000); start_frontend(any_frontend()); break;
 	case FREEZE: again(FREEZE, -1, 3000); m.frontends[any_frontend()].frozen_until_ms = m.now_ms + trouble_ms(); break;
 	case CUT_REPLICA: again(CUT_REPLICA, -1, 3000); m.replicas[chance(REPLICAS)].cut_until_ms = m.now_ms + trouble_ms(); break;
+	case CRASH: again(CRASH, -1, 4000); crash((unsigned)chance(REPLICAS)); break;
 	case CUT_LINK: again(CUT_LINK, -1, 1500); m.frontends[any_frontend()].cut_until_ms[chance(REPLICAS)] = m.now_ms + trouble_ms(); break;
 	}
 }
@@ -160,6 +161,7 @@ void fence_run_schedule(uint64_t seed, enum rule without)
 	again(FREEZE, -1, 3000);
 	again(CUT_REPLICA, -1, 3000);
 	again(CUT_LINK, -1, 1500);
+	again(CRASH, -1, 4000);
 	while (m.now_ms < SCHEDULE_MS) {
 		size_t next = find_next();
 		m.now_ms = m.events[next].due_ms > m.now_ms ? m.events[next].due_ms : m.now_ms;
