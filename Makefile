@@ -68,6 +68,8 @@ LIBLOAD := $(B)/lib/libload.a
 COHERENCE := $(B)/lib/libpygmy_coherence.so
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
 LIBTOOLS := $(B)/lib/libtools.a
+# What the unit tests that model the protocol of the cache are made of.
+LIBMODEL := $(B)/lib/libmodel.a
 TOOL_BIN := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
 SIMULATION := $(B)/simulation/simulation
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
@@ -220,6 +222,7 @@ $(B)/obj/%.o: %.c Makefile | preflight
 
 $(LIBDB): $(call obj,$(DB_SRC))
 $(LIBFCGI): $(call obj,$(FCGI_SRC))
+$(LIBMODEL): $(call obj,$(wildcard tests/unit/model/*.c))
 $(LIBTOOLS): $(call obj,$(wildcard tests/tools/*/*.c))
 $(LIBCLIENT): $(call obj,$(filter-out client/pygmy/main.c,$(CLIENT_SRC)))
 $(LIBLOAD): $(call obj,$(filter-out client/load/main.c,$(LOAD_SRC)))
@@ -261,7 +264,7 @@ $(COHERENCE): $(call obj,$(NGINX_MODULE_SRC) $(NGINX_SRC) $(NGINX_DB_SRC))
 	@mkdir -p "$(@D)"
 	$(Q)$(CC) -shared -pthread $(filter-out -pie,$(LDFLAGS_$(SAN))) -o $@ $^
 
-$(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIBFCGI) $(LIBCLIENT) $(LIBLOAD) $(call obj,$(NGINX_SRC)) $(LIBDB)
+$(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIBMODEL) $(LIBFCGI) $(LIBCLIENT) $(LIBLOAD) $(call obj,$(NGINX_SRC)) $(LIBDB)
 	$(call say,LINK)
 	@mkdir -p "$(@D)"
 	$(Q)$(CC) -pthread $(LDFLAGS_$(SAN)) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka -lfcgi $(LIBS)

@@ -9,11 +9,11 @@
 #   --seconds N         give up when there are less after so long (300)
 #   --lost-pushes N     percent of all pushes that get lost: neither delivered nor answered, delivered but not answered, delivered up to 5 s
 #                       later, or with a broken connection (50)
-#   --slow-fills N      percent of all fills of the cache that take 0 to 5 s longer (20)
+#   --slow-fills N      percent of all fills of the cache that take 0 to 5 s longer (5)
 #   --lost-leases N     percent of all questions for a lease that get lost or are answered up to 5 s later (10)
 #   --faults LIST       what is done, with commas between: freeze-frontend (stopped for 10 s), kill-frontend, kill-node, freeze-node, kill-worker,
 #                       kill-etcd-leader, none (all of the former)
-#   --readers N         connections that read (24); --writers N: of those that write (3); --rest-ms N: the longest rest between two writes (60)
+#   --readers N         connections that read (64); --writers N: of those that write (3); --rest-ms N: the longest rest between two writes (150)
 #   --seed N            repeats the choices of a former run (which printed its seed); the timing of processes stays theirs
 #   --broken            shows that stale reads are found: every tenth push is confirmed though no frontend got it
 #   --json              the result as one line of JSON; the progress goes to stderr
@@ -54,7 +54,7 @@ usage() { sed -n '2,/^# shellcheck/{/^# shellcheck/d;/^#/!d;s/^# \{0,1\}//;p}' "
 # Reads the command line into the names of its options.
 read_options() {
     local name
-    own=no hits=1000000 seconds=300 lost_pushes=50 slow_fills=20 lost_leases=10 readers=24 writers=3 rest_ms=60 seed='' broken=no form=text
+    own=no hits=1000000 seconds=300 lost_pushes=50 slow_fills=5 lost_leases=10 readers=64 writers=3 rest_ms=150 seed='' broken=no form=text
     faults=freeze-frontend,kill-worker,kill-node,freeze-node,kill-frontend,kill-etcd-leader
     while [[ $# -gt 0 ]]; do
         case $1 in
@@ -105,7 +105,7 @@ start_checker() {
     for url in "${catalogs[@]}"; do words+=(--catalog "$url"); done
     for url in "${orders[@]}"; do words+=(--order "$url"); done
     setsid "$tools/coherence_check" "${words[@]}" "${tls[@]}" --token-file "$token_file" --seconds "$seconds" --hits "$hits" --reads 1000000000000 \
-        --readers "$readers" --pipeline 12 --writers "$writers" --things 48 --rest-ms "$rest_ms" --search-percent 4 --strict-percent 1 \
+        --readers "$readers" --pipeline 8 --writers "$writers" --things 48 --rest-ms "$rest_ms" --search-percent 2 --strict-percent 1 \
         --impatient-percent 20 --abandon-permille 2 --progress 1 --seed "$seed" </dev/null >"$folder/check.json" 2> >(tee "$folder/check.log" >&2) &
     checker_pid=$!
 }
@@ -147,6 +147,7 @@ main() {
     faults_run
     network_calm
     end_checker
+    network_end
     print_verdict
     [[ $passed == yes ]] || exit "$exit_not_passed"
 }

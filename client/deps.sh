@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that Pygmy needs and that are missing.
 #
-#   client/deps.sh [run|cluster|test|deploy|bench|bench-cluster|fuzz|deb]...      (default: run)
+#   client/deps.sh [run|cluster|test|deploy|bench|bench-cluster|fuzz|deb|deb-test]...      (default: run)
 #
 # When nothing is missing, it asks dpkg's database once and does nothing else. Otherwise it needs root: the
 # caller is root, or sudo makes it so.
@@ -23,10 +23,11 @@ readonly run_packages=(
 )
 readonly cluster_packages=(etcd-server jq openssl)
 readonly deb_packages=(debhelper dpkg-dev fakeroot)
+readonly deb_test_packages=(lintian systemd)
 readonly fuzz_packages=(clang libclang-rt-dev)
-readonly test_packages=(libcmocka-dev bats jq sqlite3 shellcheck file openssl wrk gnuplot-nox prometheus)
+readonly test_packages=(libcmocka-dev bats jq sqlite3 shellcheck file openssl wrk gnuplot-nox prometheus ansible ansible-lint yamllint pyflakes3)
 # The hosts that deployment is tested on, and what deploys.
-readonly deploy_packages=(ansible openssh-client systemd-container mmdebstrap dpkg-dev nftables iproute2 util-linux procps)
+readonly deploy_packages=(ansible python3-boto3 openssh-client systemd-container mmdebstrap dpkg-dev nftables iproute2 util-linux procps)
 readonly bench_packages=(wrk gnuplot-nox jq sqlite3)
 readonly bench_cluster_packages=(postgresql-15 wrk jq sqlite3)
 
@@ -235,13 +236,14 @@ main() {
             run) wanted+=("${run_packages[@]}") ;;
             cluster) wanted+=("${run_packages[@]}" "${cluster_packages[@]}") ;;
             deb) wanted+=("${run_packages[@]}" "${deb_packages[@]}") ;;
+            deb-test) wanted+=("${run_packages[@]}" "${deb_packages[@]}" "${deb_test_packages[@]}" bats) ;;
             fuzz) wanted+=("${run_packages[@]}" "${fuzz_packages[@]}") ;;
             test) wanted+=("${run_packages[@]}" "${cluster_packages[@]}" "${test_packages[@]}" "${fuzz_packages[@]}") ;;
             deploy) wanted+=("${deploy_packages[@]}") ;;
             bench) wanted+=("${run_packages[@]}" "${bench_packages[@]}") ;;
             -h | --help) usage && exit 0 ;;
             bench-cluster) wanted+=("${run_packages[@]}" "${cluster_packages[@]}" "${bench_cluster_packages[@]}") ;;
-            *) fail "unknown package set '$set' (run, cluster, test, deploy, bench, bench-cluster, fuzz or deb)" ;;
+            *) fail "unknown package set '$set' (run, cluster, test, deploy, bench, bench-cluster, fuzz, deb or deb-test)" ;;
         esac
     done
     command -v dpkg-query >/dev/null || fail "this is not a Debian system; Pygmy is built and tested on Debian 12"

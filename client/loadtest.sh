@@ -30,7 +30,7 @@
 #                        Failures are then part of the result, not a reason to fail
 #   --mark FILE          lines `time text` to be marked, in seconds of the run or since the epoch; may still grow while the test runs
 # What comes out:
-#   --out DIR            CSV files and plots (.build/loadtest/<time>)
+#   --out DIR            CSV files and plots (.build/loadtest/<time>; of the package: pygmy-loadtest/<time> in the current folder)
 #   --no-plots, --quiet  no plots; no progress
 #   --json               one JSON object instead of the tables
 #
@@ -46,7 +46,10 @@ readonly exit_failed=1 exit_usage=2 exit_unreachable=3 exit_local=5 exit_interru
 
 clone=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 parts=$clone/client/loadtest
-bin=$clone/.build/release/bin
+bin=$clone/.build/release/bin results=$clone/.build/loadtest settings=$clone/.build/release/etc/pygmy.env
+# Installed by the package: there is no clone, and nothing to be written beside the program.
+installed=no
+if [[ -x $clone/bin/pygmy ]]; then installed=yes bin=$clone/bin results=$PWD/pygmy-loadtest settings=/etc/pygmy/pygmy.env; fi
 
 say() { if [[ $quiet == no ]]; then printf '%s\n' "$*" >&2; fi; }
 fail() {

@@ -73,7 +73,8 @@
 	X(82, NO_QUORUM, "no_quorum", 503, "The majority of the log's servers can't be reached: nothing was changed. Reads go on.") \
 	X(83, LOG_FULL, "log_full", 503, "The log's servers have no space left: nothing was changed. It is being freed.") \
 	X(84, OTHER_LOG, "other_log", 503, "The database belongs to another log.") \
-	X(85, FENCE_IS_NEW, "fence_is_new", 503, "The frontend was fenced just now, and may still have a lease: ask again in a moment.")
+	X(85, FENCE_IS_NEW, "fence_is_new", 503, "The frontend was fenced just now, and may still have a lease: ask again in a moment.") \
+	X(86, FRONTEND_UNREACHABLE, "frontend_unreachable", 409, "A node can't reach the frontend's port for pushes.")
 
 enum pygmy_error {
 #define X(value, name, code, http, text) PYGMY_##name = (value),

@@ -59,7 +59,7 @@
 /* Workers */
 #define WORKER_THREADS_MAX 256
 #define WORKER_STACK_BYTES (256 * 1024)           /* of a thread; sanitizers get four times as much */
-#define CONNECTIONS_MAX 512                       /* open FastCGI connections; more wait in the listen queue */
+#define CONNECTIONS_MAX 512                       /* open FastCGI connections; more wait in the listen queue, of 4096: as many as nginx lets clients have (client/store/launch.sh) */
 #define REQUEST_ARENA_MAX_BYTES (8 * 1024 * 1024)
 #define ANSWER_HEAD_MAX_BYTES 1024
 #define ANSWER_MAX_BYTES (2 * 1024 * 1024)
@@ -70,11 +70,11 @@
 #define LINE_LOG_FILES 5                          /* kept, with the one that is written */
 
 /* An overloaded worker (fcgi/common/admission.h), milliseconds */
-#define ADMISSION_TARGET_MS 50                    /* who waits no longer for a thread did not stand in a queue */
-#define ADMISSION_INTERVAL_MS 500                 /* a queue that stands so long is an overload */
+#define ADMISSION_READ_MS 150                     /* a read that waited longer for a thread is refused; the cache's lease is asked for within 300 */
+#define ADMISSION_WRITE_MS 300                    /* a write; in a cluster a frontend gives it up after 1000, and a probe after 500 */
+#define ADMISSION_INTERVAL_MS 500                 /* but only when for so long nobody has waited less than half of that */
 #define ADMISSION_INTERVAL_AGAIN_MS 100           /* the same, behind an overload not longer ago than: */
 #define ADMISSION_MEMORY_MS 10000
-#define ADMISSION_STANDING_MS 100                 /* meanwhile who waited longer is refused */
 #define ADMISSION_WAIT_MAX_MS 10000               /* nginx lets nothing wait so long: two clocks disagree, and nothing follows from them */
 
 /* Time, milliseconds */

@@ -187,6 +187,18 @@ enum pygmy_error replica_ready(struct replica *replica, const char **why)
 	return error;
 }
 
+int64_t replica_age_ms(const struct replica *replica)
+{
+	struct node_view view;
+	if (replica->cluster == NULL)
+		return 0;
+	node_state_view(replica->node_state, &view);
+	int64_t now_ms = monotonic_ms();
+	if (view.complete_at_ms == 0)
+		return INT64_MAX;
+	return now_ms > view.complete_at_ms ? now_ms - view.complete_at_ms : 0;
+}
+
 const struct cluster_config *replica_cluster(const struct replica *replica)
 {
 	return replica->cluster;

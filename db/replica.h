@@ -160,6 +160,8 @@ void replica_stop_proposals(struct replica *replica);
 
 /* Why it is not ready, or PYGMY_OK; why (may be NULL) is set to a static sentence for people, or NULL. Cheap. */
 enum pygmy_error replica_ready(struct replica *replica, const char **why);
+/* How long ago the replica was last known to be complete: 0 for a store on one machine, INT64_MAX when it never was. */
+int64_t replica_age_ms(const struct replica *replica);
 
 /* ---- the cluster ------------------------------------------------------------------------------------- */
 

@@ -221,7 +221,7 @@ static bool take_number(struct slice *text, char stop, uint64_t *number)
 	return true;
 }
 
-bool cache_key_raise(struct coherence_table *table, struct slice key, struct slice changed)
+bool cache_key_raise(struct coherence_table *table, struct slice key, struct slice changed, int64_t now_ms)
 {
 	uint64_t slot, key_revision, era, revision;
 	struct slice nonce = { coherence_table_nonce(table), COHERENCE_NONCE_HEX_LEN };
@@ -239,6 +239,6 @@ bool cache_key_raise(struct coherence_table *table, struct slice key, struct sli
 	if (slot >= SLOT_COUNT || era >= COHERENCE_ERAS_MAX || revision > COHERENCE_REVISION_MAX)
 		return false;
 	if (revision > key_revision)
-		coherence_table_raise(table, (uint32_t)era, (uint32_t)slot, revision);
+		coherence_table_raise(table, (uint32_t)era, (uint32_t)slot, revision, now_ms);
 	return true;
 }

@@ -40,9 +40,9 @@ size_t cache_key_write(const struct coherence_table *table, enum cache_route rou
 size_t cache_key_write_tag(const struct coherence_table *table, enum cache_route route, struct slice args, char *key);
 
 /*
- * Raises the slot of a key or tag to a revision, in decimal as the header X-Pygmy-Changed has it. Returns false, having
- * changed nothing, when either is not of its form.
+ * Raises the slot of a key or tag to a revision, in decimal as the header X-Pygmy-Changed has it. When the key's era has passed,
+ * the lease is put in doubt instead. Returns false, having changed nothing, when either is not of its form.
  */
-bool cache_key_raise(struct coherence_table *table, struct slice key, struct slice changed);
+bool cache_key_raise(struct coherence_table *table, struct slice key, struct slice changed, int64_t now_ms);
 
 #endif

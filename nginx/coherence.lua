@@ -153,6 +153,16 @@ local function renew()
 	return "the log changes all the time"
 end
 
+-- Who is about to stop nginx makes the file "leaving". From then on the lease is not renewed, and nobody joins: when it has lapsed, nothing
+-- is served from the cache, and no write need wait for this frontend.
+local function is_leaving()
+	local mark = io.open(run_dir .. "/leaving")
+	if mark then
+		mark:close()
+	end
+	return mark ~= nil
+end
+
 local busy = false
 
 local function tick(premature)
@@ -160,6 +170,9 @@ local function tick(premature)
 		return
 	end
 	if busy or not lib.coherence_table_claim(table_, lib.coherence_clock_ms(), RENEW_MS) then
+		return
+	end
+	if is_leaving() then
 		return
 	end
 	busy = true

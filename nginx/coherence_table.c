@@ -32,6 +32,7 @@ struct coherence_table {
 	word lease;                           /* value: when the question was sent */
 	word floor;
 	word position;
+	word doubt_ms;                        /* a plain number: a lease counts if its question was sent then or later */
 	word claimed_at_ms;
 	word joined, joined_at_ms;            /* these are plain numbers */
 	word join_at_ms, join_pause_ms;       /* the next one: not before; and how long after the last */
@@ -112,7 +113,7 @@ static void count(word *counter)
 static int64_t lease_left_ms(const struct coherence_table *table, uint32_t era, int64_t now_ms, int64_t lease_ms)
 {
 	uint64_t since;
-	if (!read_word(&table->lease, era, &since))
+	if (!read_word(&table->lease, era, &since) || since < atomic_load(&table->doubt_ms))
 		return 0;
 	int64_t left_ms = (int64_t)since + lease_ms - now_ms;
 	return left_ms > 0 ? left_ms : 0;
@@ -167,8 +168,16 @@ static void log_to_text(uint64_t log, char text[LOG_ID_HEX_LEN + 1])
 
 /* ---- learning ------------------------------------------------------------------------------- */
 
-void coherence_table_raise(struct coherence_table *table, uint32_t era, uint32_t slot, uint64_t revision)
+/* The era is read first: one that opens later gets its lease by a question that is sent later, too. */
+static void doubt_if_passed(struct coherence_table *table, uint32_t era, int64_t now_ms)
 {
+	if (current_era(table) != era)
+		raise_word(&table->doubt_ms, 0, (uint64_t)now_ms + 1);
+}
+
+void coherence_table_raise(struct coherence_table *table, uint32_t era, uint32_t slot, uint64_t revision, int64_t now_ms)
+{
+	doubt_if_passed(table, era, now_ms);
 	if (era == 0 || era >= SEALED_ERA || slot >= SLOT_COUNT || revision > COHERENCE_REVISION_MAX)
 		return;
 	raise_word(&table->slots[slot], era, revision);

@@ -8,8 +8,9 @@
  * Eras. A table learns from one log at a time. Whenever the log may have become another one (another log id, a position
  * that went back), a new era opens: it starts without revisions, floor and lease, and cache keys carry its number, so nothing
  * of the old era is served again. The answer that showed the change only opens the era; the lease comes from a question
- * asked inside it. So a push that the old era confirmed can't be missing from the new one. (An answer to a request that began in
- * the era before raises nothing: while a log is replaced, one reader may see an unacknowledged write sooner than others.)
+ * asked inside it. So a push that the old era confirmed can't be missing from the new one. An answer to a request that began in
+ * the era before can't raise a slot, since its revision may be another log's. It may show a write that is in no lease's answer yet, so it
+ * puts the lease in doubt: only a question that is sent later than that renews it.
  *
  * Memory model. One word each: revision of a slot, floor, position, lease. Each word is (era, value) in 64 bits and is only
  * ever raised, by compare-and-swap. What comes late from an older era therefore has no effect, in any order, and
@@ -65,8 +66,11 @@ const char *coherence_table_nonce(const struct coherence_table *table);
 
 /* ---- learning ------------------------------------------------------------------------------- */
 
-/* Notes that a slot changed at revision, as seen by a request that began in era. Ignored when the era has passed. */
-void coherence_table_raise(struct coherence_table *table, uint32_t era, uint32_t slot, uint64_t revision);
+/*
+ * Notes that a slot changed at revision, as seen by a request that began in era, before its client sees it. When the era has passed the lease is
+ * put in doubt instead: until a question that was sent behind now_ms is answered, nothing is served from the cache.
+ */
+void coherence_table_raise(struct coherence_table *table, uint32_t era, uint32_t slot, uint64_t revision, int64_t now_ms);
 
 enum coherence_outcome {
 	COHERENCE_DONE = 0,           /* push: confirmed; answer: lease renewed */
@@ -105,13 +109,13 @@ enum coherence_outcome coherence_table_answer(struct coherence_table *table, con
 
 /*
  * Joining. One caller at a time gets true, COHERENCE_JOIN_RETRY_MS after another. Behind each join the next one is held back: 1 s, 2 s, ... up to
- * COHERENCE_JOIN_PAUSE_MAX_MS, and 1 s again after a minute of calm. (One that some writers reach and others do not would else be fenced all the
- * time, and each fence costs every write a lease's time.)
+ * COHERENCE_JOIN_PAUSE_MAX_MS, and 1 s again after half a minute of calm: each fence costs writes a lease's time. (One that some nodes reach and others
+ * do not is not let in at all, see db/reach.h.)
  */
 #define COHERENCE_JOIN_RETRY_MS 500
 #define COHERENCE_JOIN_PAUSE_MS 1000
-#define COHERENCE_JOIN_PAUSE_MAX_MS 30000
-#define COHERENCE_JOIN_CALM_MS 60000
+#define COHERENCE_JOIN_PAUSE_MAX_MS 8000
+#define COHERENCE_JOIN_CALM_MS 30000
 bool coherence_table_claim_join(struct coherence_table *table, int64_t now_ms);
 void coherence_table_joined(struct coherence_table *table, int64_t now_ms, uint64_t index);
 

@@ -218,7 +218,7 @@ list_values() {
     done
     values+=([FRONTEND_NAME]='' [PUSH_URL]='' [RUN_DIR]=$PYGMY_RUN_DIR [LISTEN]=$PYGMY_LISTEN [LEASE_MS]=$PYGMY_LEASE_MS [LOG_LEVEL]=$log_level [VIA]=$via
         [WORKERS]=$workers [FILES]=$files [CONNECTIONS]=$connections [OPEN_FILES]=$open_files [KEEPALIVE]=$keepalive
-        [READ_ERRORS]=error_pages.conf [NODES]=false)
+        [READ_ERRORS]=error_pages.conf [NODES]=false [THREADS]='')
     list_client_limits
     if [[ $PYGMY_ROLE == store ]]; then return; fi
     values+=([NODE]=$PYGMY_NODE [PEER_TOKEN]=$token [TLS]=$tls [SSL]='' [TLS_SERVER]='' [TLS_CLIENT]='' [SCHEME]=http)
@@ -251,7 +251,8 @@ list_client_limits() {
 # The nodes with which a frontend begins, and what it does when none of them can answer.
 list_nodes() {
     local scheme=${values[SCHEME]}
-    values+=([FRONTEND_NAME]=$PYGMY_FRONTEND_NAME [PUSH_URL]=$push_url [NODES]=true [READS]=turns [STALE]='')
+    values+=([FRONTEND_NAME]=$PYGMY_FRONTEND_NAME [PUSH_URL]=$push_url [NODES]=true [READS]=turns [THREADS]='thread_pool pygmy_names threads=1 max_queue=64;' [STALE]=''
+        [LAG_MS]=$((PYGMY_LEASE_MS * 3 / 4 + 1)))
     values[CATALOG_SERVERS]=$(servers PYGMY_CATALOG_URL) || exit
     values[ORDER_SERVERS]=$(servers PYGMY_ORDER_URL) || exit
     if [[ $PYGMY_STALE_READS == on ]]; then

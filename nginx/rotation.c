@@ -39,6 +39,7 @@ struct rotation {
 	word states[ROTATION_NODES_MAX][ROTATION_KINDS];      /* id, state, when the verdict was asked for */
 	word leaves[ROTATION_NODES_MAX][ROTATION_KINDS];
 	word probed_at_ms[ROTATION_NODES_MAX][ROTATION_KINDS];
+	word named_at_ms[ROTATION_NODES_MAX][ROTATION_KINDS];
 };
 
 struct rotation *rotation_create(void)
@@ -123,6 +124,16 @@ static bool claim(word *at, int64_t now_ms, int64_t interval_ms)
 bool rotation_claim_probe(struct rotation *rotation, const struct rotation_node *node, enum rotation_kind kind, int64_t now_ms, int64_t interval_ms)
 {
 	return claim(&rotation->probed_at_ms[node->slot][kind], now_ms, interval_ms);
+}
+
+bool rotation_claim_name(struct rotation *rotation, const struct rotation_node *node, enum rotation_kind kind, int64_t now_ms)
+{
+	const struct rotation_worker *worker = &node->workers[kind];
+	union rotation_address address;
+	uint32_t len;
+	if (worker->place[0] == '\0' || rotation_read_place(worker->place, &address, &len))
+		return false;
+	return claim(&rotation->named_at_ms[node->slot][kind], now_ms, worker->address_len == 0 ? ROTATION_NO_NAME_MS : ROTATION_NAME_MS);
 }
 
 bool rotation_claim_list(struct rotation *rotation, int64_t now_ms, int64_t interval_ms)
@@ -298,6 +309,7 @@ static void open_slot(struct rotation *rotation, struct rotation_node *node, uin
 		atomic_store(&rotation->states[slot][kind], pack(node->id, ROTATION_IN, 0));
 		atomic_store(&rotation->leaves[slot][kind], 0);
 		atomic_store(&rotation->probed_at_ms[slot][kind], 0);
+		atomic_store(&rotation->named_at_ms[slot][kind], 0);
 	}
 }
 

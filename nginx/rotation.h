@@ -148,6 +148,10 @@ uint32_t rotation_count_in(const struct rotation *rotation, const struct rotatio
 
 /* Whether the caller is the one to probe a worker now, or to ask for the list: true for one caller in interval_ms. */
 bool rotation_claim_probe(struct rotation *rotation, const struct rotation_node *node, enum rotation_kind kind, int64_t now_ms, int64_t interval_ms);
+/* The same for looking up the address of a worker whose host is a name: every ROTATION_NAME_MS, or _NO_NAME_MS while it has none. */
+#define ROTATION_NAME_MS 10000
+#define ROTATION_NO_NAME_MS 1000
+bool rotation_claim_name(struct rotation *rotation, const struct rotation_node *node, enum rotation_kind kind, int64_t now_ms);
 bool rotation_claim_list(struct rotation *rotation, int64_t now_ms, int64_t interval_ms);
 
 #endif

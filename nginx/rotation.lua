@@ -24,6 +24,8 @@ bool rotation_add_seeds(struct rotation *);
 int rotation_state(const struct rotation *, const struct rotation_node *, int);
 bool rotation_judge(struct rotation *, uint32_t, uint32_t, int, int, int64_t);
 bool rotation_claim_probe(struct rotation *, const struct rotation_node *, int, int64_t, int64_t);
+bool rotation_claim_name(struct rotation *, const struct rotation_node *, int, int64_t);
+bool pygmy_module_resolve(const struct rotation_node *, int);
 bool rotation_claim_list(struct rotation *, int64_t, int64_t);
 bool rotation_file_save(const struct rotation *, const struct rotation_list *, const char *);
 bool rotation_file_load(struct rotation *, const char *);
@@ -131,6 +133,9 @@ local function tick(premature)
 		local node = list.nodes[i]
 		for kind = 0, 1 do
 			local worker = node.workers[kind]
+			if lib.rotation_claim_name(rotation, node, kind, now_ms) then
+				lib.pygmy_module_resolve(node, kind)
+			end
 			if worker.address_len > 0 and lib.rotation_claim_probe(rotation, node, kind, now_ms, PROBE_INTERVAL_MS) then
 				local place = ffi_string(worker.place)
 				local name = node.name[0] ~= 0 and ffi_string(node.name) or "?"

@@ -75,6 +75,15 @@ check 'C: clang warns of nothing' \
 check 'C: every header can be included alone' \
     "$(files '*.h' | grep -zv '^./tests/' | xargs -0 -r -n 1 -P "$(nproc)" gcc "${flags[@]}" -x c "${libraries[@]}" 2>&1 || :)"
 
+mapfile -d '' python_files < <(files '*.py')
+check 'python: pyflakes finds nothing' "$(/usr/bin/python3 -m pyflakes "${python_files[@]}" 2>&1 || :)"
+
+check 'ansible: yamllint finds nothing' "$(cd ansible || exit; yamllint --format parsable --strict -c .yamllint . 2>&1 || :)"
+
+# It follows the playbooks into their roles; offline, with the collections that Debian's package of Ansible brings.
+check 'ansible: ansible-lint finds nothing, by its strictest profile' \
+    "$(cd ansible || exit; ansible-lint -c .ansible-lint --offline --nocolor -q -p ./*.yml 2>&1 || :)"
+
 check 'tree: nothing that looks like a secret' \
     "$(files '*' | grep -zv '^./tests/' |
         xargs -0 grep -lIE 'BEGIN [A-Z ]*PRIVATE KEY|AKIA[0-9A-Z]{16}|(^|[^0-9a-f])[0-9a-f]{64}([^0-9a-f]|$)' -- || :)"

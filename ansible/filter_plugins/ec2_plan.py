@@ -57,8 +57,15 @@ def ec2_place(machines, existing, subnets):
     return {machine["name"]: placed[machine["name"]] for machine in machines}
 
 
+def ec2_list(value):
+    """Makes a list of what may be given as one, or with -e as a text with commas."""
+    if isinstance(value, str):
+        value = value.split(",")
+    return [str(item).strip() for item in value if str(item).strip()]
+
+
 class FilterModule:
     """Ansible's way to find the filters."""
 
     def filters(self):
-        return {"ec2_machines": ec2_machines, "ec2_place": ec2_place}
+        return {"ec2_machines": ec2_machines, "ec2_place": ec2_place, "ec2_list": ec2_list}

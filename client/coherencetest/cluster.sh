@@ -36,7 +36,7 @@ cluster_start_own() {
 
 cluster_end() {
     local result=0
-    if [[ -z $own_folder ]]; then return; fi
+    if [[ -z $own_folder ]]; then return 0; fi
     cluster reset >>"$folder/cluster.log" 2>&1 || result=1
     if [[ $result -ne 0 ]]; then cat "$folder/cluster.log" >&2; fi
     network_end
@@ -62,7 +62,7 @@ network_start() {
 
 # Of the lost pushes the same share is lost in each of four ways. (They are drawn one after the other, each from what is left.)
 network_spoil() {
-    if [[ -z $proxy_pid ]]; then return; fi
+    if [[ -z $proxy_pid ]]; then return 0; fi
     awk -v pushes="$lost_pushes" -v fills="$slow_fills" -v leases="$lost_leases" -v broken="$broken" 'BEGIN {
         share = pushes / 400
         split("push_swallowed push_unanswered push_broken", names, " ")
@@ -70,8 +70,8 @@ network_spoil() {
         for (i = 1; i <= 3; i++) { printf "%s %.6f\n", names[i], share / left; left -= share }
         if (broken == "yes") { print "push_forged 0.1"; left -= left * 0.1 }
         if (left > 0) printf "push_late %.6f\n", share / left
-        printf "fill_trickled %.6f\n", fills / 200
-        printf "fill_held %.6f\n", fills / 200 / (1 - fills / 200)
+        printf "fill_trickled %.6f\n", 0.7 * fills / 100
+        printf "fill_held %.6f\n", 0.3 * fills / 100 / (1 - 0.7 * fills / 100)
         printf "lease_lost %.6f\nlease_late %.6f\n", leases / 200, leases / 200
     }' >"$folder/network.new"
     mv -- "$folder/network.new" "$folder/network"
@@ -80,17 +80,15 @@ network_spoil() {
 network_calm() { rm -f -- "$folder/network"; }
 
 network_end() {
-    if [[ -z $proxy_pid ]]; then return; fi
+    if [[ -z $proxy_pid ]]; then return 0; fi
     kill -TERM "$proxy_pid" 2>/dev/null || :
     wait "$proxy_pid" 2>/dev/null || :
     proxy_pid=''
 }
 
-# What it has done, as JSON; null where it is not ours.
+# What it has done, as JSON; null where it is not ours. It must have ended.
 network_counts() {
-    if [[ -z $proxy_pid ]]; then printf 'null\n' && return; fi
-    network_end
-    tail -n 1 "$folder/network.counts"
+    if [[ -s $folder/network.counts ]]; then tail -n 1 "$folder/network.counts"; else printf 'null\n'; fi
 }
 
 # ---- what there is -------------------------------------------------------------------------------
@@ -113,6 +111,8 @@ cluster_find() {
     mapfile -t orders < <(jq -r '.nodes[].order | rtrimstr("/")' <<<"$status")
     mapfile -t etcd_names < <(jq -r '.processes[].name | select(startswith("etcd-"))' <<<"$status")
     read -r -a etcd_urls < <(setting PYGMY_ETCD)
+    state_dir=$(jq -r .state_dir <<<"$status") fences_before=0
+    fences_before=$(fences_logged)
     token_file=$(setting PYGMY_SECRETS_DIR)/admin.token
     [[ -r $token_file ]] || fail "$exit_failed" "this user can not read the admin token, $token_file"
     tls=() curl_tls=()
@@ -121,6 +121,9 @@ cluster_find() {
         curl_tls=(--cacert "${tls[1]}" --cert "${tls[3]}" --key "${tls[5]}")
     fi
 }
+
+# How often the nodes have had a frontend fenced, by their logs.
+fences_logged() { cat -- "$state_dir"/*/logs/*.log 2>/dev/null | grep -c ' is fenced as of index ' || :; }
 
 # The name of the etcd member that leads.
 etcd_leader() {

@@ -20,8 +20,8 @@ print_verdict() {
     why=$(reasons)
     if [[ -n $why ]]; then passed=no; else passed=yes; fi
     jq -c --arg passed "$passed" --arg why "$why" --argjson network "$(network_counts)" --arg folder "$folder" \
-        --argjson nodes "${#nodes[@]}" --arg faults "$(printf '%s\n' "${done_faults[@]}")" '{
-            passed: ($passed == "yes"), reasons: ($why | split("\n") | map(select(. != ""))), nodes: $nodes,
+        --argjson nodes "${#nodes[@]}" --argjson fences $(($(fences_logged) - fences_before)) --arg faults "$(printf '%s\n' "${done_faults[@]}")" '{
+            passed: ($passed == "yes"), reasons: ($why | split("\n") | map(select(. != ""))), nodes: $nodes, fences: $fences,
             faults: ($faults | split("\n") | map(select(. != "")) | group_by(.) | map({(.[0]): length}) | add // {}),
             network: $network, check: ., folder: $folder}' "$folder/check.json" >"$folder/result.json"
     if [[ $form == json ]]; then cat "$folder/result.json" && return; fi
@@ -36,7 +36,7 @@ print_verdict() {
         "  reads         \(.check.reads | grouped): \(.check.hits | grouped) hits (\(.check.hits | share($r.check.reads))), \(.check.misses | grouped) misses, \(.check.bypasses | grouped) past the cache without a lease, \(.check.strict_reads | grouped) strict",
         "                \(.check.said_stale | grouped) that said how old they may be, \(.check.read_failures | grouped) failed, \(.check.reads_abandoned | grouped) abandoned; \(.check.searches | grouped) searches, \(.check.not_modified | grouped) 304",
         "  writes        \(.check.writes | grouped) acknowledged, \(.check.writes_impatient | grouped) of impatient writers, \(.check.write_retries | grouped) tries again, \(.check.writes_given_up | grouped) given up",
-        "  faults        \(if .faults == {} then "none" else .faults | to_entries | map("\(.value) x \(.key)") | join(", ") end)",
+        "  faults        \(if .faults == {} then "none" else .faults | to_entries | map("\(.value) x \(.key)") | join(", ") end); frontends were fenced \(.fences) times",
         (.network | select(. != null) |
             (.pushes_swallowed + .pushes_unanswered + .pushes_broken + .pushes_late) as $lost |
             "  pushes        \(.pushes | grouped), \($lost | grouped) lost (\($lost | share($r.network.pushes))): \(.pushes_swallowed | grouped) swallowed, \(.pushes_unanswered | grouped) unanswered, \(.pushes_broken | grouped) broken off, \(.pushes_late | grouped) late\(if .pushes_forged > 0 then "; \(.pushes_forged | grouped) FORGED" else "" end)",

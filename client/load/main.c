@@ -34,9 +34,9 @@ static json_t *operation_of(const struct load_operation_tally *tally)
 		failures += load_end_is_failure((enum load_end)end) ? tally->ends[end] : 0;
 		json_object_set_new(ends, load_end_name((enum load_end)end), json_integer((json_int_t)tally->ends[end]));
 	}
-	return json_pack("{s:I,s:I,s:o,s:I,s:I,s:I,s:o,s:o}", "requests", (json_int_t)requests, "failures", (json_int_t)failures, "ends", ends,
-		"hits", (json_int_t)tally->hits, "possible_hits", (json_int_t)tally->possible_hits, "unknown", (json_int_t)tally->unknown, "latency", times_of(&tally->latency),
-		"service", times_of(&tally->service));
+	return json_pack("{s:I,s:I,s:o,s:I,s:I,s:I,s:o,s:o,s:o}", "requests", (json_int_t)requests, "failures", (json_int_t)failures, "ends", ends,
+		"hits", (json_int_t)tally->hits, "possible_hits", (json_int_t)tally->possible_hits, "unknown", (json_int_t)tally->unknown,
+		"latency", times_of(&tally->latency), "service", times_of(&tally->service), "shed", times_of(&tally->shed));
 }
 
 static bool print_report(const struct load_run *run)

@@ -224,6 +224,11 @@ bool response_is_ended_by_close(const struct response *response)
 	return response->part == RESPONSE_TO_END;
 }
 
+bool response_is_overload(const struct response *response)
+{
+	return response->status == 503 && contains(response->kept, response->kept_len, "\"code\":\"overloaded\"");
+}
+
 int64_t response_order_id(const struct response *response)
 {
 	static const char before[] = "\"order\":{\"id\":";

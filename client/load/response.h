@@ -38,6 +38,9 @@ enum response_outcome response_take(struct response *response, const char *bytes
 /* The connection has ended: whether that completes the answer. */
 bool response_is_ended_by_close(const struct response *response);
 
+/* Whether an answer with 503 says that the store was overloaded and did nothing. */
+bool response_is_overload(const struct response *response);
+
 /* The order's id in the answer to a purchase; 0 without one. */
 int64_t response_order_id(const struct response *response);
 

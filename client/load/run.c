@@ -76,7 +76,9 @@ static void use_free_link(struct load_run *run, struct load_link *link)
 static enum load_end end_of(const struct response *response)
 {
 	if (response->status >= 500)
-		return LOAD_SERVER_ERROR;
+		return response_is_overload(response) ? LOAD_OVERLOADED : LOAD_SERVER_ERROR;
+	if (response->status == 429)
+		return LOAD_LIMITED;
 	return response->status < 300 || response->status == 304 ? LOAD_DONE : LOAD_REFUSED;
 }
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const char *const END_NAMES[LOAD_ENDS] = {
-	"done", "refused", "server_error", "broken", "timeout", "unconnected", "unsent",
+	"done", "refused", "rate_limited", "overloaded", "server_error", "broken", "timeout", "unconnected", "unsent",
 };
 
 const char *load_end_name(enum load_end end)
@@ -40,6 +40,12 @@ static struct load_interval *interval_at(struct load_tally *tally, int64_t at_us
 	return &tally->intervals[index < tally->interval_count ? index : tally->interval_count - 1];
 }
 
+/* Refused before anything was done. */
+static bool is_shed(enum load_end end)
+{
+	return end == LOAD_LIMITED || end == LOAD_OVERLOADED;
+}
+
 void load_tally_add(struct load_tally *tally, const struct load_outcome *outcome)
 {
 	struct load_operation_tally *operation = &tally->operations[outcome->operation];
@@ -47,8 +53,10 @@ void load_tally_add(struct load_tally *tally, const struct load_outcome *outcome
 	bool sent = outcome->sent_us >= 0;
 	operation->ends[outcome->end]++;
 	operation->hits += outcome->hit ? 1 : 0;
-	/* A purchase that was answered with a 5xx may have happened, too. */
-	operation->unknown += outcome->operation == LOAD_BUY && failed && sent ? 1 : 0;
+	if (is_shed(outcome->end))
+		load_histogram_add(&operation->shed, outcome->ended_us - outcome->intended_us);
+	/* A purchase that was answered with another 5xx may have happened, too. */
+	operation->unknown += outcome->operation == LOAD_BUY && failed && sent && !is_shed(outcome->end) ? 1 : 0;
 	if (failed)
 		interval_at(tally, outcome->ended_us)->failures++;
 	else

@@ -15,8 +15,10 @@
 
 enum load_end {
 	LOAD_DONE,                    /* 2xx, 304 */
-	LOAD_REFUSED,                 /* other answers below 500: sold out, not found, too many requests */
-	LOAD_SERVER_ERROR,            /* 5xx */
+	LOAD_REFUSED,                 /* other answers below 500: sold out, not found */
+	LOAD_LIMITED,                 /* 429: this client asks too often */
+	LOAD_OVERLOADED,              /* 503 by which the store says that it has no time, and did nothing */
+	LOAD_SERVER_ERROR,            /* other 5xx */
 	LOAD_BROKEN,                  /* the connection ended before the answer did, or that was no HTTP */
 	LOAD_TIMEOUT,                 /* no answer in time */
 	LOAD_UNCONNECTED,             /* there was no connection to send it on */
@@ -34,6 +36,7 @@ struct load_operation_tally {
 	uint64_t possible_hits;       /* lookups that could have been hits (best.h) */
 	uint64_t unknown;             /* purchases that were sent and not answered: they may have happened */
 	struct load_histogram latency, service;
+	struct load_histogram shed;   /* of LIMITED and OVERLOADED, from the intended start: how soon one is told */
 };
 
 /* A stretch of time. Answers and failures by when they ended, response times by when they were meant to start. */

@@ -82,6 +82,7 @@ arguments_derive() {
     esac
     case $driver in auto | wrk | pygmy-load) ;; *) fail "$exit_usage" "--driver takes wrk or pygmy-load, not '$driver'" ;; esac
     [[ $mix =~ ^(search|lookup|buy)=[0-9]+(,(search|lookup|buy)=[0-9]+)*$ ]] || fail "$exit_usage" "--mix takes search=W,lookup=W,buy=W, not '$mix'"
+    [[ $installed == no || ($own == no && -z $report) ]] || fail "$exit_usage" "--own and --report need the project's clone, not only its package"
     [[ $own == no || ${#urls[@]} -eq 0 ]] || fail "$exit_usage" "--own and --url exclude each other"
     if [[ -n $rate && $driver == wrk ]]; then fail "$exit_usage" "wrk knows no fixed rate"; fi
     if [[ ${#operations[@]} -eq 0 ]]; then operations=(search lookup buy mix); fi
@@ -90,7 +91,7 @@ arguments_derive() {
     IFS=, read -r -a rates <<<"$rate"
     IFS=, read -r -a clients_list <<<"$clients"
     if [[ -z $fault_at ]]; then fault_at=$(awk -v s="$seconds" 'BEGIN {print s / 3}'); fi
-    if [[ -z $out ]]; then out=$clone/.build/loadtest/$(date +%Y%m%d-%H%M%S); fi
+    if [[ -z $out ]]; then out=$results/$(date +%Y%m%d-%H%M%S); fi
     out=$(realpath -m -- "$out")
 }
 

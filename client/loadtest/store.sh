@@ -46,7 +46,7 @@ store_end() {
 
 # Prints a setting: from the environment, else from the file where `make run` left them: store_setting PYGMY_PORT_FRONTEND
 store_setting() {
-    local file=${PYGMY_CONFIG:-$clone/.build/release/etc/pygmy.env}
+    local file=${PYGMY_CONFIG:-$settings}
     if [[ -n ${!1:-} ]]; then printf '%s' "${!1}" && return; fi
     sed -n "s/^$1=\"\(.*\)\"\$/\1/p" "$file" 2>/dev/null || :
 }

@@ -54,7 +54,7 @@ function done(summary, latency)
   local out = assert(io.open(folder .. "/load.json", "w"))
   out:write(string.format('{"driver":"wrk","loop":"closed","rate":0,"connections":%d,"seconds":%.6f,"requests":%d,"answers":%d,"failures":%d,'
     .. '"answers_per_second":%.1f,"interrupted":false,"operations":{"%s":{"requests":%d,"failures":%d,"hits":null,"unknown":%d,'
-    .. '"ends":{"done":%d,"refused":0,"server_error":%d,"broken":%d,"timeout":%d,"unconnected":%d,"unsent":0},"latency":%s,"service":%s}}}\n',
+    .. '"ends":{"done":%d,"refused":0,"rate_limited":0,"overloaded":0,"server_error":%d,"broken":%d,"timeout":%d,"unconnected":%d,"unsent":0},"latency":%s,"service":%s}}}\n',
     tonumber(os.getenv("LOADTEST_CLIENTS")), seconds, summary.requests, summary.requests - errors.status, failures,
     (summary.requests - errors.status) / seconds, operation, summary.requests + broken + errors.timeout, failures,
     operation == "buy" and failures or 0, summary.requests - errors.status, errors.status, errors.read + errors.write, errors.timeout,

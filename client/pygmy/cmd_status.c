@@ -81,8 +81,11 @@ static void show_json(const struct store_status *status)
 	for (size_t i = 0; i < status->count; i++) {
 		const struct server_status *server = &status->servers[i];
 		json_t *worker = server->worker == NULL ? json_null() : json_incref(server->worker);
-		(void)json_array_append_new(servers, json_pack("{s:s, s:s, s:s, s:b, s:s, s:o}", "kind", server->kind, "name", server->name, "url",
-							       server->url.url[0], "ready", server->ready, "state", server->state, "worker", worker));
+		json_t *shown = json_pack("{s:s, s:s, s:s, s:b, s:s, s:o}", "kind", server->kind, "name", server->name, "url", server->url.url[0], "ready",
+			server->ready, "state", server->state, "worker", worker);
+		if (server->nodes != NULL)
+			(void)json_object_set(shown, "nodes", server->nodes);
+		(void)json_array_append_new(servers, shown);
 	}
 	json_t *value = json_pack("{s:b, s:o, s:s}", "ready", status->ready, "servers", servers, "status", status->ready ? "Success" : "Failed");
 	if (status->members != NULL) {

@@ -13,14 +13,15 @@
 #define RETRY_FIRST_DELAY_MS 100
 #define RETRY_DELAY_MAX_MS 1000
 
-static bool is_gateway_error(long status)
+/* What may be another answer soon. */
+static bool is_passing(long status)
 {
-	return status == 502 || status == 503 || status == 504;
+	return status == 429 || status == 502 || status == 503 || status == 504;
 }
 
 /*
  * Whether the attempt may have been executed. A 503 with a code of the store says that nothing was done, unless the
- * code is outcome_unknown; a 502, 504 or a 503 without a code comes from something in between, which can't know.
+ * code is outcome_unknown, and so does a 429; a 502, 504 or a 503 without a code comes from something in between, which can't know.
  */
 static bool may_be_done(const struct http_answer *answer)
 {
@@ -28,7 +29,7 @@ static bool may_be_done(const struct http_answer *answer)
 	if (answer->result != HTTP_ANSWERED)
 		return answer->result == HTTP_LOST;
 	if (answer->status != 503)
-		return is_gateway_error(answer->status);
+		return answer->status != 429 && is_passing(answer->status);
 	return !envelope_code(answer, code) || strcmp(code, "outcome_unknown") == 0;
 }
 
@@ -72,7 +73,7 @@ static bool attempt(struct http *http, const struct settings_urls *urls, const s
 	int64_t timeout_ms = left_ms < policy->attempt_ms ? left_ms : policy->attempt_ms;
 	http_send(http, urls->url[state->attempts % urls->count], request, timeout_ms, answer);
 	state->attempts++;
-	if (answer->result == HTTP_ANSWERED && !is_gateway_error(answer->status))
+	if (answer->result == HTTP_ANSWERED && !is_passing(answer->status))
 		return true;
 	if (answer->result == HTTP_ANSWERED && !state->maybe_done && is_lasting(answer))
 		return true;

@@ -1,7 +1,7 @@
 /*
  * retry: asks until there is a definite answer, within a deadline, always with the same request key.
  *
- * Asked again: what could not be sent, what was lost, and 502, 503, 504, unless the answer says that nothing was done and that
+ * Asked again: what could not be sent, what was lost, and 429 (this client asks too often), 502, 503, 504, not before Retry-After, unless the answer says that nothing was done and that
  * waiting won't help (a full disk). Equal servers are asked in turn. The key makes that
  * harmless: the store executes it once and gives everybody the recorded answer. What is left at the end is one of:
  * answered; surely not done; perhaps done.
@@ -13,7 +13,7 @@
 #include "client/pygmy/settings.h"
 
 enum retry_end {
-	RETRY_ANSWERED,               /* answer is definite: 2xx to 4xx, 500; or a 5xx that says that nothing was done */
+	RETRY_ANSWERED,               /* answer is definite: 2xx to 4xx, 500; or a 429 or 5xx that says that nothing was done */
 	RETRY_NOT_DONE,               /* no server could be reached: nothing was done */
 	RETRY_UNKNOWN                 /* one of the attempts may have been executed */
 };

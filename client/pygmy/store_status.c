@@ -1,5 +1,5 @@
 /*
- * store_status: three rounds through a send pool: /status, /readyz (of the frontend: /healthz only), /members.
+ * store_status: rounds through a send pool: /status, /readyz (of the frontend: /healthz only), /members, /nodes (of the frontend).
  */
 #include "client/pygmy/store_status.h"
 
@@ -84,6 +84,47 @@ static void take_verdict(struct server_status *server)
 	}
 }
 
+/* Whether one of a node's workers is asked. */
+static bool is_in(const json_t *node, const char *worker)
+{
+	const char *state = json_string_value(json_object_get(node, worker));
+	return state != NULL && strcmp(state, "in") == 0;
+}
+
+/* "; leaves out B, C (order)" behind the state of a frontend, when it does. */
+static void append_left_out(struct server_status *server)
+{
+	struct text state = TEXT_INIT(SERVER_STATE_MAX_BYTES - 1);
+	bool fits = text_append(&state, server->state, strlen(server->state)), first = true;
+	size_t i;
+	const json_t *node;
+	json_array_foreach(server->nodes, i, node) {
+		bool catalog = is_in(node, "catalog"), order = is_in(node, "order");
+		const json_t *name = json_object_get(node, "name");
+		if ((catalog && order) || !json_is_string(name))
+			continue;
+		fits = fits && text_append_format(&state, "%s", first ? "; leaves out " : ", ") &&
+		       safe_text_append(&state, json_string_value(name), json_string_length(name)) &&
+		       text_append_format(&state, "%s", order ? " (catalog)" : catalog ? " (order)" : "");
+		first = false;
+	}
+	if (fits)
+		(void)snprintf(server->state, sizeof(server->state), "%s", text_borrow(&state));
+	text_close(&state);
+}
+
+static void take_nodes(struct server_status *server)
+{
+	const struct http_answer *answer = &server->job.answer;
+	json_t *envelope = answer->result == HTTP_ANSWERED && answer->status == 200 ? envelope_parse(answer) : NULL;
+	json_t *nodes = json_object_get(envelope, "nodes");
+	if (json_is_array(nodes)) {
+		server->nodes = json_incref(nodes);
+		append_left_out(server);
+	}
+	json_decref(envelope);
+}
+
 /* How much an answer is worth: one that has the quorum more than one without, and then the one that knows the newest end. */
 static json_int_t worth(const json_t *envelope)
 {
@@ -125,6 +166,10 @@ bool store_status_get(const struct settings *settings, struct store_status *out)
 	ask_all(pool, out, "/members", "/members");
 	for (size_t i = 0; i < out->count; i++)
 		take_members(out, &out->servers[i]);
+	ask_all(pool, out, NULL, "/nodes");
+	for (size_t i = 0; i < out->count; i++)
+		if (!is_worker(&out->servers[i]))
+			take_nodes(&out->servers[i]);
 	send_pool_destroy(pool);
 	return true;
 }
@@ -133,6 +178,7 @@ void store_status_close(struct store_status *status)
 {
 	for (size_t i = 0; i < status->count; i++) {
 		json_decref(status->servers[i].worker);
+		json_decref(status->servers[i].nodes);
 		http_answer_close(&status->servers[i].job.answer);
 	}
 	json_decref(status->members);

@@ -20,6 +20,7 @@ struct server_status {
 	bool ready;
 	char state[SERVER_STATE_MAX_BYTES];   /* "ready", or why not; safe for a terminal */
 	json_t *worker;               /* of /status, or NULL */
+	json_t *nodes;                /* of a frontend's /nodes: whom it asks and whom it leaves out; NULL: it is none of a cluster */
 	struct send_job job;
 };
 
@@ -30,7 +31,7 @@ struct store_status {
 	json_t *members;              /* the answer to /members of a server that knows most, or NULL: none did, or it is no cluster */
 };
 
-/* Asks all. Blocks for at most three times STORE_STATUS_TIMEOUT_MS. Errors: false without memory or threads. Close it in any case. */
+/* Asks all. Blocks for at most four times STORE_STATUS_TIMEOUT_MS. Errors: false without memory or threads. Close it in any case. */
 bool store_status_get(const struct settings *settings, struct store_status *out);
 void store_status_close(struct store_status *status);
 

@@ -27,7 +27,7 @@ launch_worker() {
     mapfile -d '' environment < <(launch_environment "$name")
     launch_log "$name.log"
     process_start "$name" "$PYGMY_LOG_DIR/$name.log" env -i "${environment[@]}" \
-        spawn-fcgi -n -s "$PYGMY_RUN_DIR/$name.sock" -M 0600 -b 1024 -- \
+        spawn-fcgi -n -s "$PYGMY_RUN_DIR/$name.sock" -M 0600 -b 4096 -- \
         "$(command -v multiwatch)" -s TERM -r 1000 -t 500 -- "$app/bin/$program"
 }
 

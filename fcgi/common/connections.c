@@ -20,6 +20,7 @@
 #include "db/limits.h"
 
 #define ACCEPT_BACKOFF_MS 100
+#define ACCEPT_BATCH 64
 
 /*
  * Whoever arms a descriptor hands all that it did with it over to the thread that epoll_wait gives it to. ThreadSanitizer believes
@@ -105,12 +106,20 @@ static void adopt(struct connections *connections, int fd)
 	close_connection(connections, fd);
 }
 
-static void accept_one(struct connections *connections)
+/*
+ * All that wait, or nearly: one at a time would let the requests of connections that are kept open overtake those that wait here, and a worker
+ * with much to do would find the oldest last.
+ */
+static void accept_waiting(struct connections *connections)
 {
-	int fd = accept4(connections->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	if (fd >= 0) {
+	int fd = -1;
+	for (int i = 0; i < ACCEPT_BATCH && atomic_load(&connections->open) < connections->max; i++) {
+		fd = accept4(connections->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+		if (fd < 0)
+			break;
 		adopt(connections, fd);
-	} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+	}
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
 		diagnose_error("connections: can't accept: %s", strerror(errno));
 		struct pollfd stop = { .fd = connections->stop_fd, .events = POLLIN };
 		poll(&stop, 1, ACCEPT_BACKOFF_MS);
@@ -169,7 +178,7 @@ int connections_take(struct connections *connections, bool *seated)
 			return -1;
 		if (event.data.fd != connections->listen_fd)
 			return event.data.fd;
-		accept_one(connections);
+		accept_waiting(connections);
 	}
 	return -1;
 }

@@ -2,12 +2,14 @@
 #include "fcgi/common/frontend_routes.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "db/fencer.h"
 #include "db/frontends.h"
 #include "db/member.h"
 #include "db/member_change.h"
 #include "db/monotonic.h"
+#include "db/reach.h"
 #include "fcgi/common/write.h"
 #include "fcgi/common/worker.h"
 
@@ -58,12 +60,76 @@ static bool read_join(const struct exchange *exchange, struct frontend_join_comm
 		refuse(refusal, PYGMY_INVALID_FIELD, "The field url must be like http://127.0.0.1:8019, with a port and nothing behind it."));
 }
 
+/* A copy of text, NUL-terminated. */
+static const char *copy_text(struct exchange *exchange, struct slice text)
+{
+	char *copy = arena_take(&exchange->arena, text.len + 1);
+	if (copy != NULL) {
+		memcpy(copy, text.ptr, text.len);
+		copy[text.len] = '\0';
+	}
+	return copy;
+}
+
+/* Who comes back must be reached by all nodes that are there. (When this can't be found out, it is let in.) */
+static bool may_return(struct exchange *exchange, const struct frontend_join_command *join, struct refusal *refusal)
+{
+	struct replica *replica = replica_of(exchange);
+	struct configured_member *members = arena_take(&exchange->arena, MEMBERS_MAX * sizeof *members);
+	const char *url = copy_text(exchange, join->url);
+	struct frontend_list list;
+	struct reader *reader;
+	char who[NODE_NAME_MAX_BYTES + 1];
+	size_t count = 0;
+	bool returns = false;
+	if (members == NULL || url == NULL || reader_begin_as_is(replica, &reader) != PYGMY_OK)
+		return true;
+	if (frontends_read(reader, replica_node_state(replica), &list) == PYGMY_OK && reader_members(reader, members, &count) == PYGMY_OK)
+		for (size_t i = 0; i < list.count; i++)
+			returns = returns || (slice_equal(join->name, slice_of(list.items[i].name)) && list.items[i].fenced);
+	reader_end(reader);
+	if (!returns || reach_from_all(replica_cluster(replica), members, count, url, who) != PYGMY_FRONTEND_UNREACHABLE)
+		return true;
+	return refuse(refusal, PYGMY_FRONTEND_UNREACHABLE, "Node %s can't reach the frontend at %s.", who, url);
+}
+
+static bool read_reach(const struct exchange *exchange, struct slice *url, struct refusal *refusal)
+{
+	static const struct body_field fields[] = { { .name = "url", .type = BODY_TEXT, .required = true, .max = NODE_URL_MAX_BYTES } };
+	struct body_value value;
+	if (!body_read(exchange->document, "", fields, 1, &value, refusal))
+		return false;
+	*url = value.text;
+	if (replica_cluster(replica_of(exchange)) == NULL)
+		return refuse(refusal, PYGMY_NOT_A_CLUSTER, NULL);
+	return node_url_is_valid(value.text) || refuse(refusal, PYGMY_INVALID_FIELD, "The field url must be like http://127.0.0.1:8019.");
+}
+
+/* Another node wants to know whether this one reaches a frontend. */
+static void frontend_reach(struct exchange *exchange)
+{
+	struct refusal refusal;
+	struct slice url;
+	if (!read_reach(exchange, &url, &refusal)) {
+		exchange_refuse(exchange, &refusal);
+		return;
+	}
+	const char *text = copy_text(exchange, url);
+	enum pygmy_error error = text == NULL ? PYGMY_OUT_OF_MEMORY : reach_frontend(replica_cluster(replica_of(exchange)), text);
+	if (error != PYGMY_OK) {
+		exchange_fail(exchange, error, NULL);
+		return;
+	}
+	exchange->answer.content_type = "text/plain; charset=utf-8";
+	exchange->answer.status = 200;
+}
+
 static void frontend_join(struct exchange *exchange)
 {
 	struct command command = { .type = COMMAND_FRONTEND_JOIN };
 	struct refusal refusal;
 	struct result result;
-	if (!read_join(exchange, &command.frontend_join, &refusal)) {
+	if (!read_join(exchange, &command.frontend_join, &refusal) || !may_return(exchange, &command.frontend_join, &refusal)) {
 		exchange_refuse(exchange, &refusal);
 		return;
 	}
@@ -77,6 +143,41 @@ static void frontend_join(struct exchange *exchange)
 	writer_printf(&exchange->out, "%" PRIu64 "\n", result.revision);
 	exchange->answer.content_type = "text/plain; charset=utf-8";
 	exchange->answer.status = 200;
+}
+
+/* ---- leaving ------------------------------------------------------------------------------------------ */
+
+enum { LEAVE_NAME, LEAVE_SINCE, LEAVE_FIELDS };
+
+static const struct body_field leave_fields[LEAVE_FIELDS] = {
+	[LEAVE_NAME] = { .name = "name", .type = BODY_TEXT, .required = true, .max = NODE_NAME_MAX_BYTES },
+	[LEAVE_SINCE] = { .name = "since", .type = BODY_INT, .required = true, .min = 1, .max = INT64_MAX },
+};
+
+/*
+ * It is fenced, as if it were silent, but goes on confirming pushes: so no write waits for it, neither now nor when it has stopped.
+ * It may stop when the lease of before the fence has lapsed. One that is fenced already, or has joined again, is told so (409).
+ */
+static void frontend_leave(struct exchange *exchange)
+{
+	char key[SCOPED_KEY_MAX_BYTES + 1], name[NODE_NAME_MAX_BYTES + 1];
+	struct body_value values[LEAVE_FIELDS];
+	struct refusal refusal;
+	struct command command;
+	struct result result;
+	if (!body_read(exchange->document, "", leave_fields, LEAVE_FIELDS, values, &refusal) || !check_name(exchange, values[LEAVE_NAME].text, &refusal)) {
+		exchange_refuse(exchange, &refusal);
+		return;
+	}
+	snprintf(name, sizeof name, "%.*s", (int)values[LEAVE_NAME].text.len, values[LEAVE_NAME].text.ptr);
+	fencer_make_command(name, (uint64_t)values[LEAVE_SINCE].number, key, &command);
+	enum pygmy_error error = propose(exchange, &command, &result);
+	if (error != PYGMY_OK) {
+		write_fail(exchange, error);
+		return;
+	}
+	writer_put_literal(&exchange->out, "{\"frontend\":{},");
+	exchange_end_success(exchange, 200, arena_printf(&exchange->arena, "frontend %s does not count any more", name), 0);
 }
 
 /* ---- forgetting --------------------------------------------------------------------------------------- */
@@ -143,6 +244,10 @@ static void frontend_forget(struct exchange *exchange)
 
 const struct route frontend_routes[] = {
 	{ .method = METHOD_POST, .pattern = "/coherence/join", .handler = frontend_join, .body_max_bytes = BODY_MAX_BYTES, .body_required = true,
+		.is_private = true, .needs_replica = true },
+	{ .method = METHOD_POST, .pattern = "/coherence/reach", .handler = frontend_reach, .body_max_bytes = BODY_MAX_BYTES, .body_required = true,
+		.is_private = true, .needs_replica = true },
+	{ .method = METHOD_POST, .pattern = "/coherence/leave", .handler = frontend_leave, .body_max_bytes = BODY_MAX_BYTES, .body_required = true,
 		.is_private = true, .needs_replica = true },
 	{ .method = METHOD_DELETE, .pattern = "/frontends/{name}", .handler = frontend_forget, .role = AUTH_ADMIN, .needs_replica = true },
 };

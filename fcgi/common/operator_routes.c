@@ -48,6 +48,16 @@ static void run_checks(const struct exchange *exchange, struct check checks[CHEC
 	checks[3] = (struct check){ "transaction_log", log_fails ? PYGMY_STORAGE_FAILED : PYGMY_OK, NULL, false };
 }
 
+/* A frontend leaves out a replica that lags before its answers are too old: who reads there would have to wait. */
+static void check_age(const struct exchange *exchange, int64_t max_age_ms, struct check *replica_check)
+{
+	struct replica *replica = replica_of(exchange);
+	if (replica == NULL || replica_check->error != PYGMY_OK || replica_age_ms(replica) <= max_age_ms)
+		return;
+	replica_check->error = PYGMY_BEHIND;
+	replica_check->why = "The replica is behind the log.";
+}
+
 static const char *reason(const struct check *check)
 {
 	return check->why != NULL ? check->why : error_text(check->error);
@@ -73,7 +83,14 @@ static void readyz(struct exchange *exchange)
 {
 	struct check checks[CHECK_COUNT];
 	const struct check *failed = NULL;
+	struct refusal refusal;
+	int64_t max_age_ms;
+	if (!parameter_int(&exchange->request.query, "max_age_ms", 1, INT64_MAX, INT64_MAX, &max_age_ms, &refusal)) {
+		exchange_refuse(exchange, &refusal);
+		return;
+	}
 	run_checks(exchange, checks);
+	check_age(exchange, max_age_ms, &checks[1]);
 	for (int i = CHECK_COUNT - 1; i >= 0; i--)
 		if (checks[i].decides && checks[i].error != PYGMY_OK)
 			failed = &checks[i];
@@ -277,7 +294,7 @@ static void metrics(struct exchange *exchange)
 	exchange->answer.status = 200;
 }
 
-static const char *const READYZ_PARAMETERS[] = { "verbose", NULL };
+static const char *const READYZ_PARAMETERS[] = { "verbose", "max_age_ms", NULL };
 
 const struct route operator_routes[] = {
 	{ .method = METHOD_GET, .pattern = "/livez", .handler = livez },

@@ -87,7 +87,8 @@ static bool check_admission(struct exchange *exchange)
 	struct worker *worker = exchange->worker;
 	const struct route *route = exchange->route;
 	bool is_write = route->method != METHOD_GET || route->without_head;
-	bool admitted = admission_admits(&worker->admission, exchange->started_us / 1000, exchange->waited_ms);
+	bool admitted = admission_admits(&worker->admission, exchange->started_us / 1000, exchange->waited_ms,
+		is_write ? ADMISSION_WRITE_MS : ADMISSION_READ_MS);
 	histogram_observe(&worker->metrics.wait_seconds, (double)exchange->waited_ms / 1e3);
 	if (!route->needs_replica || route->is_private || route->role == AUTH_ADMIN_OR_PEER)
 		return true;
@@ -96,6 +97,9 @@ static bool check_admission(struct exchange *exchange)
 	if (is_write)
 		write_name_key(exchange);
 	exchange_overloaded(exchange);
+	int64_t second = exchange->started_us / 1000000;
+	if (atomic_exchange_explicit(&worker->overload_second, second, memory_order_relaxed) != second)
+		diagnose_warning("request: there is more to do than can be done: who has waited too long is refused");
 	atomic_fetch_add_explicit(&worker->metrics.overloaded, 1, memory_order_relaxed);
 	return false;
 }
@@ -128,12 +132,13 @@ static void count_and_log(struct exchange *exchange)
 	const struct request *request = &exchange->request;
 	const struct answer *answer = &exchange->answer;
 	int64_t duration_us = monotonic_us() - exchange->started_us;
+	admission_end(&worker->admission, (exchange->started_us + duration_us) / 1000);
 	metrics_count(&worker->metrics, route_index(exchange), answer->status, duration_us);
 	const char *route = exchange->route != NULL ? exchange->route->pattern : "unmatched";
 	int id_len = (int)(request->request_id.len < 64 ? request->request_id.len : 64);
 	struct slice trace = request->trace_id.len > 0 ? request->trace_id : SLICE_LITERAL("-");
 	int trace_len = (int)(trace.len < 64 ? trace.len : 64);
-	if (answer->status >= 500 && may_complain(worker))
+	if (answer->status >= 500 && answer->error != PYGMY_OVERLOADED && may_complain(worker))
 		diagnose_error("request %.*s trace %.*s: %s answered %d %s after %lld us", id_len, request->request_id.ptr, trace_len,
 			trace.ptr, route, answer->status, error_code(answer->error), (long long)duration_us);
 	else if (worker->config.log_level == DIAGNOSTICS_DEBUG)

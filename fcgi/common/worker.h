@@ -49,6 +49,7 @@ struct worker {
 	atomic_int open_error;                 /* enum pygmy_error of the last try */
 	struct snapshot_maker *snapshots;      /* NULL: it makes none */
 	atomic_bool stopping;
+	atomic_int_fast64_t overload_second;   /* serve.c: the last one in which an overload was logged */
 	atomic_int_fast64_t complaint_window;  /* serve.c: the second in which failures are logged */
 	atomic_int_fast64_t complaints;        /* how many were logged in it */
 };

@@ -7,15 +7,13 @@
  *         keepalive 64;            behind pygmy_nodes
  *     }
  *
- * turns, first: as rotation.h says. ready: as turns, but only nodes that are in: with none, nginx answers 502 at once (its error page asks for a
- * stale answer then). named: the one that the request names in X-Pygmy-Node, as slot-id: for probes.
+ * turns, first: as rotation.h says. ready: as turns, but no node that says it is not ready: when only such are left, nginx answers 502 at once (its
+ * error page asks one of them for a stale answer then). named: the one that the request names in X-Pygmy-Node, as slot-id: for probes.
  * A try that failed takes its node out of the rotation; unblamed: it does not (what the client asked for may be why it failed).
  *
- * An address that nginx finds for a seed's host name when it reads its configuration is one that is known; what else is a name
- * is resolved by names.c.
+ * The address that nginx finds for a seed's host name when it reads its configuration is known; from then on names.c looks names up.
  */
 #include "nginx/module/pygmy_module.h"
-#include "nginx/rotation.h"
 
 enum { POLICY_READY = ROTATION_FIRST + 1, POLICY_NAMED };
 
@@ -81,7 +79,7 @@ static const struct rotation_node *choose(pygmy_peer *peer)
 	if (index < 0)
 		return NULL;
 	const struct rotation_node *node = &list.nodes[index];
-	if (upstream->policy == POLICY_READY && rotation_state(attached_rotation, node, kind) != ROTATION_IN)
+	if (upstream->policy == POLICY_READY && rotation_state(attached_rotation, node, kind) == ROTATION_UNREADY)
 		return NULL;
 	return node;
 }
@@ -136,15 +134,14 @@ static void free_peer(ngx_peer_connection_t *pc, void *data, ngx_uint_t state)
 
 static ngx_int_t set_session(ngx_peer_connection_t *pc, void *data)
 {
-	(void)pc;
-	(void)data;
-	return NGX_OK;
+	pygmy_peer *peer = data;
+	return pygmy_sessions_set(pc->connection, &peer->node, (enum rotation_kind)peer->upstream->kind);
 }
 
 static void save_session(ngx_peer_connection_t *pc, void *data)
 {
-	(void)pc;
-	(void)data;
+	pygmy_peer *peer = data;
+	pygmy_sessions_keep(pc->connection, &peer->node, (enum rotation_kind)peer->upstream->kind);
 }
 
 static ngx_int_t init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)

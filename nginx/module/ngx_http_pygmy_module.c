@@ -130,7 +130,8 @@ static ngx_int_t get_key(ngx_http_request_t *r, ngx_http_variable_value_t *value
 	pygmy_location *location = location_of(r);
 	size_t len = 0;
 	(void)unused;
-	if (location != NULL && !asks_for_more(r))
+	/* When this process comes to its end, another nginx may confirm pushes in its place, which knows nothing of this table. */
+	if (location != NULL && !ngx_exiting && !asks_for_more(r))
 		len = cache_key_write(attached_table, (enum cache_route)location->route,
 			(struct slice){ (const char *)r->args.data, r->args.len }, pygmy_figures_clock_ms(r), attached_lease_ms, key);
 	return pygmy_set_value(r, value, key, len);
@@ -228,7 +229,8 @@ static void learn_from(ngx_http_request_t *r)
 	if (key.len == 0)
 		key = value_of(r, tag_index);
 	if (changed != NULL && key.len > 0)
-		cache_key_raise(attached_table, key, (struct slice){ (const char *)changed->value.data, changed->value.len });
+		cache_key_raise(attached_table, key, (struct slice){ (const char *)changed->value.data, changed->value.len },
+			coherence_clock_ms());
 }
 
 /* Whole answers only: no part, no HEAD, nothing that was or will be refused a place in nginx's cache. */

@@ -1,7 +1,7 @@
 /*
  * pygmy_module: what the parts of nginx's module share: ngx_http_pygmy_module.c the cache, figures.c what is counted, trace.c by which id
- * a request is followed, closing.c how connections end before nginx stops, balancer.c which node is asked, guard.c how many connections
- * clients may have, client.c who is one client. They are one nginx module, in one shared object.
+ * a request is followed, closing.c how connections end before nginx stops, balancer.c, names.c and sessions.c which node is asked, guard.c how
+ * many connections clients may have, client.c who is one client. They are one nginx module, in one shared object.
  */
 #ifndef PYGMY_NGINX_PYGMY_MODULE_H
 #define PYGMY_NGINX_PYGMY_MODULE_H
@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "nginx/frontend_metrics.h"
+#include "nginx/rotation.h"
 
 /* Whose port a server's is: guard.c. */
 enum pygmy_guarded { PYGMY_GUARDED_NOT, PYGMY_GUARDED_PUBLIC, PYGMY_GUARDED_DIRECT, PYGMY_GUARDED_KINDS };
@@ -89,6 +90,10 @@ char *pygmy_balancer_nodes(ngx_conf_t *cf, ngx_command_t *command, void *conf);
 
 /* The rotation that Lua attached; NULL: this nginx is no frontend of a cluster. */
 struct rotation *pygmy_attached_rotation(void);
+
+/* TLS sessions with a node's worker, kept for the next connection to it (sessions.c). */
+ngx_int_t pygmy_sessions_set(ngx_connection_t *connection, const struct rotation_node *node, enum rotation_kind kind);
+void pygmy_sessions_keep(ngx_connection_t *connection, const struct rotation_node *node, enum rotation_kind kind);
 
 /* ---- clients ---------------------------------------------------------------------------------- */
 

@@ -86,13 +86,13 @@ foreign_things() {
 as_user() {
     env -i PATH="$PATH" LC_ALL=C.UTF-8 HOME="$1" AWS_ACCESS_KEY_ID="${key_id-AKTESTER}" AWS_SECRET_ACCESS_KEY=test AWS_REGION="${region-xx-test-1}" \
         AWS_EC2_METADATA_DISABLED=true AWS_URL="http://127.0.0.1:$api_port" PYTHONPATH="${python_path:-}" \
-        ANSIBLE_NOCOLOR=1 ANSIBLE_LOCALHOST_WARNING=False "${@:2}" </dev/null 3>&-
+        ANSIBLE_NOCOLOR=1 ANSIBLE_PIPELINING=1 ANSIBLE_LOCALHOST_WARNING=False "${@:2}" 3>&-
 }
 
 # play <folder> <playbook> <words...>
 play() {
-    (cd "$tree/ansible" && as_user "$1" timeout 300 ansible-playbook -i localhost, "$2" -e "pygmy_secrets_dir=$1/secrets" \
-        -e "ec2_own_address_url=http://127.0.0.1:$api_port/own-address" -e "ec2_ssh_port=$ssh_port" "${@:3}")
+    (cd "$tree/ansible" && as_user "$1" timeout 900 ansible-playbook -i localhost, "$2" -e "pygmy_secrets_dir=$1/secrets" \
+        -e "ec2_own_address_url=http://127.0.0.1:$api_port/own-address" -e "ec2_ssh_port=$ssh_port" "${@:3}") </dev/null
 }
 
 up() { run play "$work" ec2.yml "$@"; }
@@ -156,6 +156,25 @@ for wrong in ({"replicas": 10}, {"replicas": 0}, {"etcd": 2}, {"etcd": 7}, {"fro
         raise AssertionError(wrong)
 PYTHON
     expect '[[ $status -eq 0 ]]'
+}
+
+@test "the imitation refuses, and notes, an action, a parameter, a filter or a region that it does not know" {
+    run as_user "$work" /usr/bin/python3 -I - "http://127.0.0.1:$api_port" <<'PYTHON'
+import sys
+import boto3
+import botocore.exceptions
+ec2, elsewhere = (boto3.client("ec2", region_name=region, endpoint_url=sys.argv[1]) for region in ("xx-test-1", "eu-central-1"))
+assert len(ec2.describe_subnets()["Subnets"]) == 4
+for call in (ec2.describe_vpcs, lambda: ec2.describe_images(Owners=["self"]), elsewhere.describe_subnets,
+             lambda: ec2.describe_instances(Filters=[{"Name": "tag-key", "Values": ["x"]}])):
+    try:
+        call()
+    except botocore.exceptions.ClientError as error:
+        assert "ImitationRefuses" in str(error), error
+    else:
+        raise AssertionError(call)
+PYTHON
+    expect '[[ $status -eq 0 && $(wc -l <"$work/violations") -eq 4 ]]'
 }
 
 @test "the first run: exactly these calls change something" {
@@ -266,7 +285,7 @@ GROUPS
     recap 1
     [[ $(writes "$work/calls") == "RunInstances*3" ]]
     run ours 'select(.tags["pygmy-node"] | IN("D", "E", "L1")) | [.tags["pygmy-node"], .tags["pygmy-groups"], .zone[-1:]] | join(" ")'
-    diff <(sort <<<"$output") <(printf '%s\n' 'D replicas a' 'E replicas b' 'L1 clients c')
+    diff <(sort <<<"$output") <(printf '%s\n' 'D replicas c' 'E replicas a' 'L1 clients b')
     # The client has no way in but the shop's.
     run ours 'select(.tags["pygmy-node"] == "L1") | .groups | length'
     expect '[[ $output == 1 ]]'
@@ -303,7 +322,7 @@ GROUPS
     up -e '{"ec2_ssh_cidrs": ["0.0.0.0/0"]}'
     recap failed
     said "needs -e ec2_ssh_from_anywhere=true"
-    up -e '{"ec2_zones_avoid": ["xx-test-1b"]}'
+    up -e ec2_zones_avoid=xx-test-1b
     recap failed
     said "There are subnets in 2 availability zones (xx-test-1a, xx-test-1c) of xx-test-1, without those of ec2_zones_avoid, but ec2_zones_min is 3"
     up -e ec2_image_name=plan9-*
@@ -349,7 +368,7 @@ GROUPS
     said "Machine pygmy-F2 in xx-test-1b"
     said "ec2_zones_avoid"
     [[ $(ours '.tags["pygmy-node"]' | sort | paste -sd ' ') == "A C F1" ]]
-    up -e '{"ec2_zones_avoid": ["xx-test-1b"]}' -e ec2_zones_min=2
+    up -e ec2_zones_avoid=xx-test-1b -e ec2_zones_min=2
     recap 2
     [[ $(ours '.tags["pygmy-node"] + .zone[-1:]' | sort | paste -sd ' ') == "Aa Ba Cc F1a F2c" ]]
     faults '[]'
@@ -427,10 +446,10 @@ GROUPS
 
 @test "one machine can be ended alone; ec2.yml then makes a new one in its zone" {
     take_over_the_first_run
-    down -e confirm=yes -e '{"ec2_only": ["B"]}'
+    down -e confirm=yes -e ec2_only=B
     recap 1
     [[ $(writes "$work/calls") == "TerminateInstances*1" && $(ours '.tags["pygmy-node"]' | sort | paste -sd ' ') == "A C F1 F2" ]]
-    down -e confirm=yes -e '{"ec2_only": ["B", "A"]}'
+    down -e confirm=yes -e ec2_only=B,A
     recap failed
     said "has no machine B in xx-test-1"
     up

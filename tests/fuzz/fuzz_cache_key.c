@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t tag_len = cache_key_write_tag(table, route, args, tag);
 	if (len > sizeof key || tag_len > sizeof tag)
 		abort();
-	if (tag_len > 0 && !cache_key_raise(table, (struct slice){ tag, tag_len }, SLICE_LITERAL("1")))
+	if (tag_len > 0 && !cache_key_raise(table, (struct slice){ tag, tag_len }, SLICE_LITERAL("1"), 1))
 		abort();
 	if (len == 0)
 		return 0;
@@ -57,6 +57,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 	}
 	/* Any bytes as a key or a revision are harmless. */
-	cache_key_raise(table, args, (struct slice){ key, len });
+	cache_key_raise(table, args, (struct slice){ key, len }, 1);
 	return 0;
 }

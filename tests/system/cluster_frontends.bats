@@ -5,6 +5,7 @@
 
 load helpers
 load cluster
+load frontends
 
 setup_file() { cluster_setup && cluster_start --frontends 2; }
 setup() { cluster_names && whole && everybody_counts; }
@@ -15,66 +16,7 @@ teardown() {
 }
 teardown_file() { cluster_teardown; }
 
-# What a frontend's table knows: table_of frontend-2 .leased
-table_of() { curl --silent --max-time 2 --unix-socket "$PYGMY_RUN_DIR/$1/frontend.sock" http://frontend/coherence/status | jq -r "$2"; }
-
-# The frontends as a node sees them: registered A '.[] | select(.name == "F2").fenced'
-registered() { ask "${catalog_of[$1]}/members" | jq -r ".frontends | $2"; }
-counts() { [[ $(registered A ".[] | select(.name == \"$1\").fenced") == false ]]; }
-is_fenced() { [[ $(registered A ".[] | select(.name == \"$1\").fenced") == true ]]; }
-is_pushed_to() { [[ $(table_of "$1" .pushes) -gt 10 ]]; }
-has_lease() { [[ $(table_of "$1" .leased) == true ]]; }
-
-# Writes wait for both, and both serve from their caches.
-everybody_counts() {
-    local name
-    for name in F1 F2; do wait_until 40 counts "$name"; done
-    for name in "${frontend_names[@]}"; do wait_until 40 has_lease "$name"; done
-}
-
-# The sum of a counter of all workers of nodes.
-total() {
-    local url sum=0 value
-    for url in "${catalog_of[@]}" "${order_of[@]}"; do
-        value=$(ask "$url/metrics" | awk -v name="$1" '$1 == name {print $2}')
-        sum=$((sum + value))
-    done
-    printf '%d' "$sum"
-}
-
 buy() { [[ $(ask "${order_of[$1]}/buy/${items[0]}" --request POST --output /dev/null --write-out '%{http_code}') == 200 ]]; }
-
-# ---- the checker ---------------------------------------------------------------------------------
-
-check_begin() {
-    local words=() node url
-    for url in "${frontends[@]}"; do words+=(--frontend "$url"); done
-    for node in "${nodes[@]}"; do words+=(--catalog "${catalog_of[$node]}" --order "${order_of[$node]}"); done
-    "$tree/.build/release/tools/coherence_check" "${words[@]}" --token-file "$PYGMY_STATE_DIR/secrets/admin.token" --seconds 600 \
-        --reads 1000000000 --readers 4 --writers 3 --rest-ms 20 >"$store_dir/check" 2>"$store_dir/check.errors" 3>&- </dev/null &
-    check_pid=$!
-}
-
-# Ends it: nothing stale, nothing that may not be.
-check_end() {
-    local code=0 pid=$check_pid
-    check_pid=''
-    kill -USR1 "$pid"
-    wait "$pid" || code=$?
-    cat "$store_dir/check" "$store_dir/check.errors"
-    assert_equal "$code" 0 'a frontend was not coherent'
-    [[ $(jq .hits "$store_dir/check") -gt 0 && $(jq .writes "$store_dir/check") -gt 0 ]]
-}
-
-check_kill() {
-    if [[ -n ${check_pid:-} ]]; then kill -KILL "$check_pid" 2>/dev/null || :; fi
-    check_pid=''
-}
-
-freeze() {
-    local pid
-    for pid in $(cluster pids "$1"); do kill -s "$2" "$pid"; done
-}
 
 # ---- tests ---------------------------------------------------------------------------------------
 
@@ -145,6 +87,28 @@ freeze() {
     client --quiet member forget F2
     assert_equal "$(registered A 'map(.name) | tostring')" '["F1"]'
     buy A
+    cluster start frontend-2
+    everybody_counts
+}
+
+@test "a frontend that leaves before it stops is missed by no write" {
+    local fences i
+    fences=$(total pygmy_fences_total)
+    touch "$PYGMY_RUN_DIR/frontend-2/leaving"
+    curl --silent --max-time 3 --unix-socket "$PYGMY_RUN_DIR/frontend-2/frontend.sock" -H 'Content-Type: application/json' \
+        --data "{\"name\":\"F2\",\"since\":$(table_of frontend-2 .joined)}" http://pygmy/coherence/leave
+    wait_until 10 is_fenced F2
+    has_no_lease() { ! has_lease frontend-2; }
+    wait_until 10 has_no_lease
+    # It answers, shows what is acknowledged, and confirms pushes.
+    for i in 1 2 3; do
+        buy A
+        assert_equal "$(ask "${frontends[1]}/lookup?id=${items[0]}" | jq '.item[0].count')" "$(ask "${frontends[0]}/lookup?id=${items[0]}" | jq '.item[0].count')"
+    done
+    cluster stop frontend-2
+    for i in 1 2 3 4 5; do buy B; done
+    assert_equal "$(total pygmy_fences_total)" "$fences" 'a write had it fenced'
+    rm "$PYGMY_RUN_DIR/frontend-2/leaving"
     cluster start frontend-2
     everybody_counts
 }

@@ -36,6 +36,10 @@ figure() { curl -sf "$metrics/metrics" | awk -v name="$1" 'index($0, name " ") =
         done
     done
     assert_equal "$(figure pygmy_coherence_leased)" 1
+    for node in "${nodes[@]}"; do
+        assert_equal "$(figure "pygmy_frontend_node_up{node=\"$node\",worker=\"order\"}")" 1
+        assert_equal "$(figure "pygmy_frontend_node_leaves_total{node=\"$node\",worker=\"catalog\"}")" 0
+    done
 }
 
 @test "a request is followed by its trace id from the frontend through a node's nginx to its worker" {

@@ -274,6 +274,30 @@ access_log() { cat "$store_dir/$1/logs/nginx-access.log"; }
     assert_equal "$(sql 'SELECT count(*) FROM orders WHERE item_id = 5')" "$(sql 'SELECT count(DISTINCT request_key) FROM orders WHERE item_id = 5')"
 }
 
+@test "a node that says that it is not ready is not asked, whatever it would answer" {
+    local before i
+    frontend_with "C A"
+    script_set_ready 503
+    is_unready() { [[ $(curl -s "$frontend/nodes" | jq -c '[.nodes[0] | .catalog, .order]') == '["unready","unready"]' ]]; }
+    wait_until 10 is_unready
+    before=$(script_requests /buy)+$(script_requests /search)
+    for i in {1..10}; do
+        http POST "$frontend/buy?id=7"
+        assert_equal "$code" 200
+        http GET "$frontend/search?topic=unready-$i"
+        assert_equal "$code" 200
+    done
+    assert_equal "$(script_requests /buy)+$(script_requests /search)" "$before"
+    # When there is no other one, it is.
+    frontend_with C
+    wait_until 10 is_unready
+    http POST "$frontend/buy?id=7"
+    assert_equal "$code" 200
+    script_set_ready ok
+    is_in() { [[ $(curl -s "$frontend/nodes" | jq -c '[.nodes[0] | .catalog, .order]') == '["in","in"]' ]]; }
+    wait_until 10 is_in
+}
+
 @test "a last answer that says 'nothing was changed' does not hide an earlier unknown outcome" {
     local manner
     frontend_with C
@@ -352,6 +376,78 @@ access_log() { cat "$store_dir/$1/logs/nginx-access.log"; }
     asked_b() { http GET "$frontend/search?topic=asked-$RANDOM$RANDOM" && [[ $(access_log node-B | wc -l) -gt $before ]]; }
     wait_until 10 asked_b
     frontend_is_leased
+}
+
+# ---- taking a machine out of service ---------------------------------------------------------------
+
+@test "a machine that is drained says so at /readyz, and goes on answering everything" {
+    local url mark
+    for url in "$(node_url A)" "$(order_url A)" "$frontend"; do
+        mark=$store_dir/node-A/run/draining
+        if [[ $url == "$frontend" ]]; then mark=$store_dir/frontend/run/draining; fi
+        http GET "$url/readyz"
+        assert_equal "$code $(json .status)" '200 Success'
+        # (Twice: what was found once must not be remembered.)
+        for _ in 1 2; do
+            as_owner touch "$mark"
+            http GET "$url/readyz"
+            assert_refused 503 draining
+            assert_equal "$(header Retry-After)" 1
+            [[ $(header X-Request-Id) =~ ^[0-9a-f]{32}$ ]]
+            http GET "$url/readyz?verbose"
+            assert_equal "$code" 200
+            http GET "$(node_url B)/readyz"
+            assert_equal "$code" 200
+            rm "$mark"
+            http GET "$url/readyz"
+            assert_equal "$code" 200
+        done
+    done
+    as_owner touch "$store_dir/node-A/run/draining" "$store_dir/frontend/run/draining"
+    http GET "$(node_url A)/item/1"
+    assert_equal "$code" 200
+    http POST "$(order_url A)/buy/1"
+    assert_equal "$code" 200
+    http POST "$frontend/buy?id=1"
+    assert_equal "$code" 200
+    http POST "$frontend/readyz"
+    assert_refused 405 method_not_allowed
+    rm "$store_dir/node-A/run/draining" "$store_dir/frontend/run/draining"
+}
+
+@test "before nginx stops, every answer ends its connection" {
+    local path mark=$store_dir/frontend/run/closing
+    warm '/lookup?id=1'
+    is_kept() { http "${2:-GET}" "$frontend$1" && [[ $(header Connection) == keep-alive ]]; }
+    is_closed() { http "${2:-GET}" "$frontend$1" && [[ $(header Connection) == close ]]; }
+    is_kept '/lookup?id=1'
+    as_owner touch "$mark"
+    wait_until 2 is_closed '/lookup?id=1'
+    is_hit
+    for path in / '/search?topic=x&limit=1' /nothing /healthz '/lookup?id=x'; do is_closed "$path"; done
+    is_closed '/buy?id=1' POST
+    rm "$mark"
+    wait_until 2 is_kept '/lookup?id=1'
+}
+
+@test "a frontend without its public port finishes what it has begun, and still takes pushes" {
+    local asked
+    frontend_with C
+    script_set slow
+    curl -s --max-time 10 -o "$store_dir/begun" -w '%{http_code}' "$frontend/lookup?id=3&x=1" >"$store_dir/begun.code" 3>&- &
+    asked=$!
+    is_asked() { [[ $(script_requests 'GET /lookup?id=3') -gt 0 ]]; }
+    wait_until 5 is_asked
+    frontend_reload C PYGMY_PUBLIC=off
+    is_refused() { ! curl -s --max-time 2 -o /dev/null "$frontend/healthz"; }
+    wait_until 5 is_refused
+    http GET "http://$net.100:$push_port/coherence/status" "${peer[@]}"
+    assert_equal "$code" 200
+    wait "$asked"
+    assert_equal "$(cat "$store_dir/begun.code")" 200
+    script_set ok
+    frontend_with 'A B'
+    wait_until 10 frontend_is_leased
 }
 
 @test "the peer token is in no log, on no command line, and in files for their owner alone" {

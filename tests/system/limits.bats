@@ -195,7 +195,7 @@ lapses() {
     storm --url "$order_a/buy" --item 1 --requests 20 --connections 2 --patience-ms 20000
     assert_equal "$(report .acknowledged)" 20
     assert_equal "$(lapses)" 0
-    # Their time is over in 5 s, though others take their places: somebody gets through.
+    # Their time is over in 10 s, though others take their places: somebody gets through.
     storm --url "$frontend/buy" --item 2 --requests 10 --connections 2 --patience-ms 60000
     assert_equal "$(report .acknowledged)" 10
     flood_end
@@ -209,7 +209,7 @@ can_buy() { http POST "$frontend/buy?id=3" && [[ $code == 200 ]]; }
 @test "a setting that is wrong is told, and nothing starts" {
     local wrong
     for wrong in PYGMY_WRITE_RATE=0 PYGMY_WRITE_RATE=x PYGMY_WRITE_BURST=0 PYGMY_CLIENT_CONNECTIONS=-1 PYGMY_TRUSTED_CLIENTS=example.org \
-        'PYGMY_TRUSTED_CLIENTS=10.0.0.0/8;x' PYGMY_TRUSTED_PROXIES=10.0.0.0/ PYGMY_TRUSTED_PROXIES=,; do
+        'PYGMY_TRUSTED_CLIENTS=10.0.0.0/8;x' PYGMY_TRUSTED_PROXIES=10.0.0.0/ "PYGMY_TRUSTED_PROXIES=,"; do
         run env "$wrong" "$tree/client/store.sh" start
         [[ $status -ne 0 ]]
         assert_contains "$output" "${wrong%%=*}"

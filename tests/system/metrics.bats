@@ -60,6 +60,7 @@ monitoring() { printf '%s/client/monitoring/%s' "$tree" "$1"; }
     # (What a cluster has besides stands where it is written, and is seen in cluster_metrics.bats.)
     grep -ohE '"pygmy_(log|replica)_[a-z_]+"' "$tree/fcgi/common/operator_routes.c" | tr -d '"' | sort -u >"$store_dir/of_cluster"
     grep -ohE 'TYPE pygmy_replica_phase' "$tree/fcgi/common/operator_routes.c" | cut -d ' ' -f 2 | sort -u >>"$store_dir/of_cluster"
+    grep -ohE '"pygmy_frontend_node_[a-z_]+"' "$tree/nginx/frontend_metrics.c" | tr -d '"' | sort -u >>"$store_dir/of_cluster"
     assert_equal "$(comm -23 "$store_dir/named" <(sort -u "$store_dir/families" "$store_dir/of_cluster"))" ''
     # And each family but the plain ones of a process stands on the dashboard or in an alert.
     assert_equal "$(comm -13 "$store_dir/named" "$store_dir/families" | grep -vE '^process_|^pygmy_(build_info|transaction_log_lines_total|frontend_connections_accepted_total)$')" ''

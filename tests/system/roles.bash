@@ -98,8 +98,8 @@ roles_teardown() {
 
 # ---- nodes that answer as they are told -----------------------------------------------------------
 
-# Starts a node C that answers by the first line of $store_dir/script/manner: ok, 503, hang, drop, stale (503 unless a stale
-# answer is allowed), late (the same, and the answer does not say how old it is), unknown (as a node says that an outcome is unknown), or
+# Starts a node C that answers by the first line of $store_dir/script/manner: ok, 503, hang, slow (0.4 s), drop, stale (503 unless a stale
+# answer is allowed), late (the same, and the answer does not say how old it is), overloaded and unknown (as a node says that it is, and that an outcome is), or
 # unknown-once (and then 503). To probes (/readyz) it answers by $store_dir/script/readiness, in the same way. $store_dir/script/requests
 # has a line per request: its head, with | for line ends.
 script_start() {
@@ -125,6 +125,13 @@ http {
                 local log = io.open("$dir/requests", "a"); log:write(head, "\n"); log:close()
                 local manner = read(ngx.var.uri == "/readyz" and "readiness" or "manner")
                 if manner == "hang" then ngx.sleep(30) end
+                if manner == "slow" then ngx.sleep(0.4) end
+                if manner == "overloaded" then
+                    ngx.status = 529
+                    ngx.header["Retry-After"] = 1
+                    ngx.say('{"code":"overloaded","message":"Said by the node.","status":"Failed","validation_code":503}')
+                    return
+                end
                 if manner == "drop" then return ngx.exit(444) end
                 ngx.header["X-Accel-Expires"] = 0
                 if manner == "unknown" or (manner == "unknown-once" and not asked) then

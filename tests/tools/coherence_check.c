@@ -39,7 +39,7 @@
 
 #include "tests/tools/coherence/check.h"
 
-#define THREADS_MAX 64
+#define THREADS_MAX 160
 #define TOKEN_HEX_LEN 64
 
 struct check check = { .chance_lock = PTHREAD_MUTEX_INITIALIZER };
@@ -61,10 +61,10 @@ static void read_options(int argc, char **argv)
 		{ .name = "order", .texts = check.orders, .text_count = &check.order_count, .text_max = CHECK_NODES_MAX },
 		{ .name = "token-file", .texts = token_file, .text_count = &token_count, .text_max = 1 },
 		{ .name = "pause-pid", .texts = pause_pids, .text_count = &pause_count, .text_max = PAUSE_PIDS_MAX },
-		{ .name = "readers", .number = &readers, .min = 1, .max = 48 },
+		{ .name = "readers", .number = &readers, .min = 1, .max = 128 },
 		{ .name = "writers", .number = &writers, .min = 1, .max = 16 },
 		{ .name = "things", .number = &things, .min = 1, .max = THINGS_MAX },
-		{ .name = "seconds", .number = &seconds, .min = 1, .max = 600 },
+		{ .name = "seconds", .number = &seconds, .min = 1, .max = 3600 },
 		{ .name = "reads", .number = &check.reads_max, .min = 1, .max = INT64_MAX },
 		{ .name = "hits", .number = &check.hits_min, .min = 0, .max = INT64_MAX },
 		{ .name = "pipeline", .number = &check.pipeline, .min = 1, .max = PIPELINE_MAX / 2 },

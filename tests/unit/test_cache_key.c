@@ -188,7 +188,7 @@ static void test_tags(void **state)
 
 static bool raise_by(const char *key, const char *changed)
 {
-	return cache_key_raise(table, slice_of(key), slice_of(changed));
+	return cache_key_raise(table, slice_of(key), slice_of(changed), 1);
 }
 
 static void test_raise(void **state)

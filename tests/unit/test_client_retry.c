@@ -18,6 +18,7 @@
 #define BUSY ANSWER("503 No", "", "{\"code\":\"busy\",\"message\":\"busy\",\"status\":\"Failed\"}\n")
 #define FULL ANSWER("503 No", "", "{\"code\":\"storage_full\",\"message\":\"full\",\"status\":\"Failed\"}\n")
 #define SOLD_OUT ANSWER("404 No", "", "{\"code\":\"sold_out\",\"message\":\"sold out\",\"status\":\"Failed\"}\n")
+#define LIMITED ANSWER("429 No", "Retry-After: 1\r\n", "{\"code\":\"rate_limited\",\"message\":\"too many\",\"status\":\"Failed\"}\n")
 #define GATEWAY ANSWER("502 Bad Gateway", "", "<html>")
 
 struct asked {
@@ -92,6 +93,24 @@ static void it_asks_again_with_the_same_key(void **state)
 	assert_int_equal(asked.server.requests, 4);
 	for (size_t i = 0; i < 4; i++)
 		assert_non_null(strstr(asked.server.request[i], "\r\nIdempotency-Key: key-1\r\n"));
+	done();
+}
+
+/* Not before the server says, and within the deadline; in the end it is known that nothing was done. */
+static void it_waits_as_long_as_it_is_told(void **state)
+{
+	(void)state;
+	ASK(5000, 0, LIMITED, OK);
+	assert_int_equal(asked.end, RETRY_ANSWERED);
+	assert_int_equal(asked.answer.status, 200);
+	assert_int_equal(asked.server.requests, 2);
+	assert_true(asked.elapsed_ms >= 1000);
+	assert_non_null(strstr(asked.server.request[1], "\r\nIdempotency-Key: key-1\r\n"));
+	done();
+	ASK(500, 0, LIMITED, OK);
+	assert_int_equal(asked.end, RETRY_ANSWERED);
+	assert_int_equal(asked.answer.status, 429);
+	assert_int_equal(asked.server.requests, 1);
 	done();
 }
 
@@ -248,7 +267,8 @@ static void a_pool_sends_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_request_is_whole), cmocka_unit_test(it_asks_again_with_the_same_key), cmocka_unit_test(a_refusal_is_final),
+		cmocka_unit_test(the_request_is_whole), cmocka_unit_test(it_asks_again_with_the_same_key), cmocka_unit_test(it_waits_as_long_as_it_is_told),
+		cmocka_unit_test(a_refusal_is_final),
 		cmocka_unit_test(a_redirect_is_not_followed), cmocka_unit_test(unknown_stays_unknown), cmocka_unit_test(busy_is_surely_not_done),
 		cmocka_unit_test(a_full_disk_is_not_asked_again), cmocka_unit_test(rounds_are_counted), cmocka_unit_test(retry_after_is_kept),
 		cmocka_unit_test(the_other_server_is_asked), cmocka_unit_test(answers_are_bounded), cmocka_unit_test(a_pool_sends_many),

@@ -268,19 +268,44 @@ static void test_raise_belongs_to_an_era(void **state)
 	(void)state;
 	lease(LOG_X, 10, 0);
 	uint32_t era = ask(0).era;
-	coherence_table_raise(table, era, 9, 11);
+	coherence_table_raise(table, era, 9, 11, 1);
 	look(9, 1);
 	assert_int_equal(view.revision, 11);
-	coherence_table_raise(table, era, SLOT_COUNT, 12);
-	coherence_table_raise(table, era, 9, COHERENCE_REVISION_MAX + 1);
-	coherence_table_raise(table, 0, 9, 12);
-	coherence_table_raise(table, COHERENCE_ERAS_MAX - 1, 9, 12);
+	coherence_table_raise(table, era, SLOT_COUNT, 12, 1);
+	coherence_table_raise(table, era, 9, COHERENCE_REVISION_MAX + 1, 1);
+	coherence_table_raise(table, 0, 9, 12, 1);
+	coherence_table_raise(table, COHERENCE_ERAS_MAX - 1, 9, 12, 1);
 	look(9, 1);
 	assert_int_equal(view.revision, 11);
 	lease(LOG_Y, 3, 5);
-	coherence_table_raise(table, era, 9, 500);
+	coherence_table_raise(table, era, 9, 500, 1);
 	look(9, 6);
 	assert_int_equal(view.revision, 3);
+}
+
+/* What a reader saw who began in an era that has passed may be in no lease's answer yet. */
+static void test_a_late_answer_puts_the_lease_in_doubt(void **state)
+{
+	(void)state;
+	lease(LOG_X, 10, 100);
+	uint32_t era = ask(100).era;
+	lease(LOG_Y, 3, 200);
+	look(9, 210);
+	assert_true(view.leased);
+	coherence_table_raise(table, era, 9, 500, 220);
+	look(9, 221);
+	assert_false(view.leased);
+	/* Neither does a question help that was sent before. */
+	lease(LOG_Y, 4, 220);
+	look(9, 222);
+	assert_false(view.leased);
+	lease(LOG_Y, 4, 221);
+	look(9, 223);
+	assert_true(view.leased);
+	/* Who begins now is not late. */
+	coherence_table_raise(table, ask(230).era, 9, 5, 230);
+	look(9, 231);
+	assert_true(view.leased);
 }
 
 static void test_claims(void **state)
@@ -417,6 +442,7 @@ int main(void)
 		TEST(test_answers_in_another_order),
 		TEST(test_what_is_no_text_changes_nothing),
 		TEST(test_raise_belongs_to_an_era),
+		TEST(test_a_late_answer_puts_the_lease_in_doubt),
 		TEST(test_claims),
 		TEST(test_eras_run_out),
 		TEST(test_processes_share_it),

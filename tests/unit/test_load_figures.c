@@ -65,6 +65,8 @@ static void test_a_fast_failure_makes_nothing_fast(void **state)
 		{ LOAD_BUY, LOAD_TIMEOUT, false, 0, 0, 1200000 },
 		{ LOAD_BUY, LOAD_REFUSED, false, 1100000, 1100000, 1100500 },
 		{ LOAD_BUY, LOAD_DONE, false, 1900000, 1900000, 99000000 },
+		{ LOAD_BUY, LOAD_LIMITED, false, 1000000, 1000000, 1000007 },
+		{ LOAD_BUY, LOAD_OVERLOADED, false, 1000000, 1000100, 1000900 },
 	};
 	for (size_t i = 0; i < sizeof outcomes / sizeof outcomes[0]; i++)
 		load_tally_add(tally, &outcomes[i]);
@@ -75,18 +77,21 @@ static void test_a_fast_failure_makes_nothing_fast(void **state)
 	assert_int_equal(lookup->service.max_us, 200);
 	assert_int_equal(lookup->hits, 1);
 	assert_int_equal(buy->latency.count, 3);
+	/* Who was refused early did nothing. */
 	assert_int_equal(buy->unknown, 1);
+	assert_int_equal(buy->shed.count, 2);
+	assert_int_equal(buy->shed.max_us, 900);
 	/* Answers by when they ended, response times by when they were meant to start; what is late is in the last stretch. */
 	assert_int_equal(tally->intervals[0].answers, 1);
 	assert_int_equal(tally->intervals[0].failures, 2);
 	assert_int_equal(tally->intervals[1].answers, 2);
-	assert_int_equal(tally->intervals[1].failures, 2);
+	assert_int_equal(tally->intervals[1].failures, 4);
 	assert_int_equal(tally->intervals[0].latency.count, 3);
 	assert_int_equal(tally->intervals[1].latency.count, 2);
 	struct load_sums sums = load_tally_sums(tally);
-	assert_int_equal(sums.requests, 7);
+	assert_int_equal(sums.requests, 9);
 	assert_int_equal(sums.answers, 3);
-	assert_int_equal(sums.failures, 4);
+	assert_int_equal(sums.failures, 6);
 	load_tally_close(tally);
 	free(tally);
 }

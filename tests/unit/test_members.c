@@ -262,6 +262,32 @@ static void frontends_join_and_are_forgotten(void **state)
 	assert_int_equal(atomic_load(&replica_stats(frame->nodes[1].replica)->fences), 0);
 }
 
+static void a_frontend_leaves_before_it_stops(void **state)
+{
+	char leave[64], joined[32];
+	(void)state;
+	start(1, 2);
+	BECOMES("A", "phase", "ready");
+	assert_int_equal(ask(fixture, "POST /coherence/leave", "{\"name\":\"F1\",\"since\":3}", "PYGMY_PRIVATE=1", NULL), 404);
+	assert_int_equal(ask(fixture, "POST /coherence/join", JOIN, "PYGMY_PRIVATE=1", NULL), 200);
+	snprintf(joined, sizeof joined, "%lu", strtoul(fixture->body, NULL, 10));
+	snprintf(leave, sizeof leave, "{\"name\":\"F1\",\"since\":%s}", joined);
+	assert_int_equal(ask(fixture, "POST /coherence/leave", leave, NULL, NULL), 404);
+	assert_int_equal(ask(fixture, "POST /coherence/leave", "{\"name\":\"F1\",\"since\":0}", "PYGMY_PRIVATE=1", NULL), 400);
+	assert_int_equal(ask(fixture, "POST /coherence/leave", "{\"name\":\"F 1\",\"since\":3}", "PYGMY_PRIVATE=1", NULL), 400);
+	assert_int_equal(ask(fixture, "POST /coherence/leave", "{\"name\":\"F1\",\"since\":1}", "PYGMY_PRIVATE=1", NULL), 409);
+	assert_string_equal(lease_of("&frontend=F1", joined), "reset");
+	assert_int_equal(ask(fixture, "POST /coherence/leave", leave, "PYGMY_PRIVATE=1", NULL), 200);
+	assert_string_equal(lease_of("&frontend=F1", joined), "fenced");
+	/* Nobody answers there, but no write has it fenced, and none waits for it when the lease has lapsed. */
+	struct replica_stats *stats = replica_stats(frame->nodes[0].replica);
+	int64_t lapsed_ms = test_now_ms() + LEASE_DEFAULT_MS;
+	assert_true(WAIT_FOR(test_now_ms() > lapsed_ms, CLUSTER_LONG_MS));
+	(void)cluster_do(&frame->nodes[0], buy_of("buy/0/1", 1, 1));
+	assert_int_equal(atomic_load(&stats->push_lapses), 0);
+	assert_int_equal(atomic_load(&stats->fences), 0);
+}
+
 static void what_is_wrong_is_refused(void **state)
 {
 	(void)state;
@@ -341,7 +367,7 @@ int main(void)
 	const struct CMUnitTest alone[] = { ALONE(a_store_shows_itself), ALONE(a_store_has_no_list) };
 	const struct CMUnitTest together[] = {
 		TOGETHER(all_members_are_shown), TOGETHER(the_list_is_changed), TOGETHER(what_is_wrong_is_refused), TOGETHER(without_etcd),
-		TOGETHER(a_person_decides), TOGETHER(frontends_join_and_are_forgotten),
+		TOGETHER(a_person_decides), TOGETHER(frontends_join_and_are_forgotten), TOGETHER(a_frontend_leaves_before_it_stops),
 	};
 	int failed = cmocka_run_group_tests(alone, NULL, NULL);
 	fixture = NULL;

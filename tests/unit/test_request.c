@@ -168,6 +168,23 @@ static void takes_the_larger_revision(void **state)
 	assert_int_equal(refusal.error, PYGMY_INVALID_HEADER);
 }
 
+static void knows_how_long_it_has_waited(void **state)
+{
+	(void)state;
+	static const struct { const char *param; int64_t waited_ms; } CASES[] = {
+		{ "PYGMY_ARRIVED=1700000000.123", 877 }, { "PYGMY_ARRIVED=1700000001.000", 0 }, { "PYGMY_ARRIVED=1700000002.000", 0 },
+		/* Two clocks that disagree. */
+		{ "PYGMY_ARRIVED=1600000000.000", 0 },
+		{ "PYGMY_ARRIVED=", 0 }, { "PYGMY_ARRIVED=.123", 0 }, { "PYGMY_ARRIVED=1700000000", 0 }, { "PYGMY_ARRIVED=1700000000.12x", 0 },
+		{ "PYGMY_ARRIVED=x700000000.123", 0 }, { "PYGMY_ARRIVED=99999999999999999999.123", 0 }, { "HTTP_PYGMY_ARRIVED=1700000000.123", 0 },
+	};
+	for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+		const char *params[] = { CASES[i].param, NULL };
+		collect(params);
+		assert_int_equal(request_waited_ms(&request, INT64_C(1700000001000)), CASES[i].waited_ms);
+	}
+}
+
 static void knows_strict_only(void **state)
 {
 	(void)state;
@@ -208,7 +225,7 @@ int main(void)
 		cmocka_unit_test(collects_what_it_knows), cmocka_unit_test(forgets_the_request_before),
 		cmocka_unit_test(refuses_repeated_headers), cmocka_unit_test(reads_json_bodies_only), cmocka_unit_test(checks_the_length),
 		cmocka_unit_test(knows_whether_there_is_a_body), cmocka_unit_test(parses_decimals),
-		cmocka_unit_test(takes_the_larger_revision), cmocka_unit_test(knows_strict_only), cmocka_unit_test(translates_query_errors),
+		cmocka_unit_test(takes_the_larger_revision), cmocka_unit_test(knows_how_long_it_has_waited), cmocka_unit_test(knows_strict_only), cmocka_unit_test(translates_query_errors),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

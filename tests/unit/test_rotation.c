@@ -209,11 +209,17 @@ static void test_a_name_is_not_asked_until_it_has_an_address(void **state)
 	assert_int_equal(rotation_take(rotation, slice_of(text)), ROTATION_CHANGED);
 	rotation_look(rotation, &list);
 	assert_string_equal(chosen(ROTATION_TURNS, 1, 1), "-");
+	assert_true(rotation_claim_name(rotation, node_of('A'), ROTATION_CATALOG, 1000));
+	assert_false(rotation_claim_name(rotation, node_of('A'), ROTATION_CATALOG, 1999));
+	assert_true(rotation_claim_name(rotation, node_of('A'), ROTATION_CATALOG, 2000));
+	assert_false(rotation_claim_name(rotation, node_of('A'), ROTATION_ORDER, 2000));
 	assert_int_equal(node_of('A')->workers[ROTATION_ORDER].address.any.sa_family, AF_INET6);
 	assert_true(rotation_resolved(rotation, node_of('A')->slot, node_of('A')->id, ROTATION_CATALOG, &worker.address, worker.address_len));
 	assert_false(rotation_resolved(rotation, node_of('A')->slot, node_of('A')->id + 1, ROTATION_CATALOG, &worker.address, worker.address_len));
 	rotation_look(rotation, &list);
 	assert_string_equal(chosen(ROTATION_TURNS, 1, 1), "A");
+	assert_false(rotation_claim_name(rotation, node_of('A'), ROTATION_CATALOG, 3000));
+	assert_true(rotation_claim_name(rotation, node_of('A'), ROTATION_CATALOG, 12000));
 	/* It is kept when the list is told again. */
 	assert_int_equal(rotation_take(rotation, slice_of(text)), ROTATION_SAME);
 	rotation_look(rotation, &list);
@@ -262,6 +268,7 @@ static void test_one_of_all_workers_probes_at_a_time(void **state)
 	assert_true(rotation_claim_probe(rotation, &list.nodes[0], ROTATION_ORDER, 1001, 250));
 	assert_true(rotation_claim_probe(rotation, &list.nodes[1], ROTATION_CATALOG, 1001, 250));
 	assert_true(rotation_claim_probe(rotation, &list.nodes[0], ROTATION_CATALOG, 1250, 250));
+	assert_false(rotation_claim_name(rotation, &list.nodes[0], ROTATION_CATALOG, 1000));
 	assert_true(rotation_claim_list(rotation, 1000, 1000));
 	assert_false(rotation_claim_list(rotation, 1999, 1000));
 }

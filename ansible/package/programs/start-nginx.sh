@@ -11,5 +11,5 @@ if [[ ${LISTEN_PID:-} == "$$" && ${LISTEN_FDS:-0} -eq 1 ]]; then export NGINX='3
 unset LISTEN_PID LISTEN_FDS LISTEN_FDNAMES
 sha256sum /usr/lib/pygmy/lib/libpygmy_coherence.so >"$run/library.sha256" # see reload-nginx
 # What an nginx that was killed left behind.
-rm -f -- "$run/nginx.pid" "$run/frontend.sock" "$run/closing"
+rm -f -- "$run/nginx.pid" "$run/frontend.sock" "$run/closing" "$run/leaving"
 exec /usr/sbin/nginx -p "$run/nginx" -e "$log/nginx-error.log" -c "$run/nginx.conf" -g 'daemon off;'

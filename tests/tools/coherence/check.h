@@ -14,7 +14,7 @@
 #define PAUSE_PIDS_MAX 8
 #define CHECK_FRONTENDS_MAX 8
 #define CHECK_NODES_MAX 9
-#define TOPICS 2
+#define TOPICS 8
 #define REQUEST_TIMEOUT_MS 15000
 #define PIPELINE_MAX 64          /* requests of a reader at once */
 #define FIRST_ITEM_ID INT64_C(1000000000)
@@ -85,8 +85,8 @@ void history_init(void);
 void history_free(void);
 /* The topic's name, as it stands in an answer. */
 void history_topic(int topic, char *name, size_t size);
-/* The same as a member of an item; returns its length. */
-size_t history_topic_json(int topic, char *text, size_t size);
+/* The number behind the seed in the topic of an item's JSON; -1 when it is another topic. */
+int history_find_topic(const char *json, size_t len);
 /* Adds a state and says that it may be seen from now on. Returns its index, -1 when there is no room. */
 int history_issue(struct thing *thing, const struct state *state);
 void history_acknowledge(struct thing *thing, int index);

@@ -93,13 +93,8 @@ static int64_t number_of(struct text body, const char *name)
 /* An item as a lookup shows it. (Much faster than a parser; what it does not find, it takes for wrong.) */
 static bool scan_item(struct text body, struct state *state)
 {
-	*state = (struct state){ .exists = true, .topic = -1, .cost = number_of(body, "\"cost\":"), .count = number_of(body, "\"count\":") };
-	for (int i = 0; i < TOPICS; i++) {
-		char name[80];
-		size_t len = history_topic_json(i, name, sizeof name);
-		if (memmem(body.ptr, body.len, name, len) != NULL)
-			state->topic = i;
-	}
+	*state = (struct state){ .exists = true, .topic = history_find_topic(body.ptr, body.len), .cost = number_of(body, "\"cost\":"),
+		.count = number_of(body, "\"count\":") };
 	return state->topic >= 0;
 }
 

@@ -76,7 +76,7 @@ static void make_write(struct writer *writer, const struct thing *thing, struct 
 		make_import(write, thing);
 	} else if (choice == 0) {
 		write->after.cost++;
-		write->after.topic = 1 - now->topic;
+		write->after.topic = (now->topic + 1) % TOPICS;
 		make_import(write, thing);
 	} else if (choice == 1) {
 		write->after.exists = false;
@@ -162,6 +162,8 @@ void *writer_run(void *context)
 {
 	struct writer writer = { .number = (int)(intptr_t)context, .chance = { check_seed_of_thread() } };
 	int owned = (check.thing_count - writer.number + check.writer_count - 1) / check.writer_count;
+	for (int i = 0; i < check.thing_count; i++)
+		writer.now[i].topic = i % TOPICS;
 	writer.handle = tool_handle(&writer.answer, REQUEST_TIMEOUT_MS);
 	while (!check_is_over() && owned > 0) {
 		struct thing *thing = &check.things[writer.number + check.writer_count * tool_random_below(&writer.chance, owned)];
