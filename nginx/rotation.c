@@ -38,6 +38,7 @@ struct rotation {
 	struct rotation_seed seeds[ROTATION_NODES_MAX];
 	word states[ROTATION_NODES_MAX][ROTATION_KINDS];      /* id, state, when the verdict was asked for */
 	word leaves[ROTATION_NODES_MAX][ROTATION_KINDS];
+	word left_at_ms[ROTATION_NODES_MAX][ROTATION_KINDS];
 	word probed_at_ms[ROTATION_NODES_MAX][ROTATION_KINDS];
 	word named_at_ms[ROTATION_NODES_MAX][ROTATION_KINDS];
 };
@@ -103,9 +104,17 @@ bool rotation_judge(struct rotation *rotation, uint32_t slot, uint32_t id, enum 
 		if (id_of(seen) != id || asked_at(seen) > asked_at_ms)
 			return false;
 	} while (!atomic_compare_exchange_weak(at, &seen, pack(id, state, asked_at_ms)));
-	if (state_of(seen) == ROTATION_IN && state != ROTATION_IN)
+	if (state_of(seen) == ROTATION_IN && state != ROTATION_IN) {
+		atomic_store(&rotation->left_at_ms[slot][kind], (uint64_t)asked_at_ms);
 		atomic_fetch_add(&rotation->leaves[slot][kind], 1);
+	}
 	return (state_of(seen) == ROTATION_IN) != (state == ROTATION_IN);
+}
+
+bool rotation_is_doubtful(const struct rotation *rotation, const struct rotation_node *node, enum rotation_kind kind, int64_t now_ms)
+{
+	return rotation_state(rotation, node, kind) != ROTATION_IN &&
+	       now_ms < (int64_t)atomic_load(&rotation->left_at_ms[node->slot][kind]) + ROTATION_DOUBT_MS;
 }
 
 uint64_t rotation_leaves(const struct rotation *rotation, const struct rotation_node *node, enum rotation_kind kind)
@@ -308,6 +317,7 @@ static void open_slot(struct rotation *rotation, struct rotation_node *node, uin
 	for (int kind = 0; kind < ROTATION_KINDS; kind++) {
 		atomic_store(&rotation->states[slot][kind], pack(node->id, ROTATION_IN, 0));
 		atomic_store(&rotation->leaves[slot][kind], 0);
+		atomic_store(&rotation->left_at_ms[slot][kind], 0);
 		atomic_store(&rotation->probed_at_ms[slot][kind], 0);
 		atomic_store(&rotation->named_at_ms[slot][kind], 0);
 	}

@@ -127,6 +127,10 @@ enum rotation_state rotation_state(const struct rotation *rotation, const struct
 /* A verdict whose question was asked at asked_at_ms. True: the worker has come into the rotation or left it. */
 bool rotation_judge(struct rotation *rotation, uint32_t slot, uint32_t id, enum rotation_kind kind, enum rotation_state state, int64_t asked_at_ms);
 
+/* Whether the worker has left the rotation less than ROTATION_DOUBT_MS ago: the verdict may be wrong, or over soon. */
+#define ROTATION_DOUBT_MS 2000
+bool rotation_is_doubtful(const struct rotation *rotation, const struct rotation_node *node, enum rotation_kind kind, int64_t now_ms);
+
 /* How often the worker has left the rotation. */
 uint64_t rotation_leaves(const struct rotation *rotation, const struct rotation_node *node, enum rotation_kind kind);
 

@@ -7,8 +7,8 @@
  *         keepalive 64;            behind pygmy_nodes
  *     }
  *
- * turns, first: as rotation.h says. ready: as turns, but no node that says it is not ready: when only such are left, nginx answers 502 at once (its
- * error page asks one of them for a stale answer then). named: the one that the request names in X-Pygmy-Node, as slot-id: for probes.
+ * turns, first: as rotation.h says. ready: as turns, but no node that has been out of the rotation for a while (rotation_is_doubtful): when only such are
+ * left, nginx answers 502 at once (its error page asks for a stale answer then). named: the one that the request names in X-Pygmy-Node, as slot-id: for probes.
  * A try that failed takes its node out of the rotation; unblamed: it does not (what the client asked for may be why it failed).
  *
  * The address that nginx finds for a seed's host name when it reads its configuration is known; from then on names.c looks names up.
@@ -64,6 +64,19 @@ static const struct rotation_node *find_named(ngx_http_request_t *r)
 	return NULL;
 }
 
+/* None is in: one that was a moment ago may well be able to answer as it is asked, so that nobody is shown an old answer in vain. */
+static const struct rotation_node *find_doubtful(const pygmy_peer *peer)
+{
+	int64_t now_ms = coherence_clock_ms();
+	for (uint32_t i = 0; i < list.count; i++) {
+		const struct rotation_node *node = &list.nodes[(i + peer->turn) % list.count];
+		if ((peer->tried & UINT32_C(1) << node->slot) == 0 &&
+				rotation_is_doubtful(attached_rotation, node, (enum rotation_kind)peer->upstream->kind, now_ms))
+			return node;
+	}
+	return NULL;
+}
+
 static const struct rotation_node *choose(pygmy_peer *peer)
 {
 	pygmy_upstream *upstream = peer->upstream;
@@ -72,15 +85,15 @@ static const struct rotation_node *choose(pygmy_peer *peer)
 	if (upstream->policy == POLICY_NAMED)
 		return find_named(peer->request);
 	int index = rotation_choose(attached_rotation, &list, kind, policy, peer->tried, peer->turn);
-	if (index < 0 && peer->tried != 0) {
+	if (index < 0 && peer->tried != 0 && (upstream->policy != POLICY_READY || list.count == 1)) {
 		peer->tried = 0;
 		index = rotation_choose(attached_rotation, &list, kind, policy, 0, peer->turn);
 	}
 	if (index < 0)
 		return NULL;
 	const struct rotation_node *node = &list.nodes[index];
-	if (upstream->policy == POLICY_READY && rotation_state(attached_rotation, node, kind) == ROTATION_UNREADY)
-		return NULL;
+	if (upstream->policy == POLICY_READY && rotation_state(attached_rotation, node, kind) != ROTATION_IN)
+		return find_doubtful(peer);
 	return node;
 }
 

@@ -243,6 +243,12 @@ static void test_a_later_verdict_wins_whenever_it_comes(void **state)
 	assert_false(judge('B', ROTATION_SILENT, 1150));
 	assert_int_equal(state_of('B'), ROTATION_IN);
 	assert_int_equal(rotation_leaves(rotation, node_of('B'), ROTATION_CATALOG), 1);
+	assert_false(rotation_is_doubtful(rotation, node_of('B'), ROTATION_CATALOG, 1300));
+	assert_true(judge('B', ROTATION_UNREADY, 2000));
+	assert_false(judge('B', ROTATION_SILENT, 2500));
+	assert_true(rotation_is_doubtful(rotation, node_of('B'), ROTATION_CATALOG, 2000 + ROTATION_DOUBT_MS - 1));
+	assert_false(rotation_is_doubtful(rotation, node_of('B'), ROTATION_CATALOG, 2000 + ROTATION_DOUBT_MS));
+	assert_true(judge('B', ROTATION_IN, 5000));
 	assert_int_equal(rotation_state(rotation, node_of('B'), ROTATION_ORDER), ROTATION_IN);
 }
 
