@@ -30,10 +30,13 @@ bool etcd_endpoint_configure(CURL *curl, const struct tls_files *tls, char *curl
 
 struct curl_slist *etcd_endpoint_headers(bool needs_leader)
 {
-	/* (Without "Expect:" libcurl would ask before it sends a large body.) */
-	static const char *const lines[] = { "Content-Type: application/json", "Expect:", "Grpc-Metadata-hasleader: true" };
+	/*
+	 * Without "Expect:" libcurl would ask before it sends a large body; without "Accept:" it says what it accepts, and with TLS etcd's gateway
+	 * writes a warning into its log for each such request.
+	 */
+	static const char *const lines[] = { "Content-Type: application/json", "Expect:", "Accept:", "Grpc-Metadata-hasleader: true" };
 	struct curl_slist *headers = NULL;
-	for (size_t i = 0; i < (needs_leader ? 3 : 2); i++) {
+	for (size_t i = 0; i < (needs_leader ? 4 : 3); i++) {
 		struct curl_slist *longer = curl_slist_append(headers, lines[i]);
 		if (longer == NULL) {
 			curl_slist_free_all(headers);
