@@ -82,7 +82,7 @@ check 'ansible: yamllint finds nothing' "$(cd ansible || exit; yamllint --format
 
 # It follows the playbooks into their roles; offline, with the collections that Debian's package of Ansible brings.
 check 'ansible: ansible-lint finds nothing, by its strictest profile' \
-    "$(cd ansible || exit; ansible-lint -c .ansible-lint --offline --nocolor -q -p ./*.yml 2>&1 || :)"
+    "$(cd ansible || exit; told=$(ansible-lint -c .ansible-lint --offline --nocolor -q -p ./*.yml 2>&1) || printf '%s\n' "$told")"
 
 check 'tree: nothing that looks like a secret' \
     "$(files '*' | grep -zv '^./tests/' |

@@ -86,7 +86,7 @@ buy() { [[ $(ask "${order_of[$1]}/buy/${items[0]}" --request POST --output /dev/
 @test "an nginx that is about to end serves nothing from its cache, on a connection of before either" {
     local master answer port=$((PYGMY_PORT_FRONTEND + 10))
     is_hit() { ask "${frontends[1]}/lookup?id=${items[0]}" --include | grep -q 'Cache-Status: pygmy; hit'; }
-    is_ending() { ps -o args= --ppid "$master" | grep -q 'worker process is shutting down'; }
+    is_ending() { pgrep -P "$master" -f 'worker process is shutting down' >/dev/null; }
     exec 7<>"/dev/tcp/$PYGMY_LISTEN/$port"
     wait_until 10 is_hit
     master=$(cat "$PYGMY_RUN_DIR/frontend-2/nginx.pid")

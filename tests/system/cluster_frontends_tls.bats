@@ -34,6 +34,13 @@ teardown_file() { cluster_teardown; }
         -H "Authorization: Bearer $(peer_token)" -H 'Content-Type: application/json' --data '{"url":"https://127.0.0.1:1"}' "${catalog_of[A]}/coherence/reach")" 403
 }
 
+@test "etcd has nothing to warn of in how the nodes ask it" {
+    local logs
+    mapfile -t logs < <(find "$PYGMY_STATE_DIR" -name 'etcd-*.log')
+    [[ ${#logs[@]} -eq 3 ]]
+    run ! grep -h 'ignoring common name' "${logs[@]}"
+}
+
 @test "a frontend that is frozen under reads and writes is fenced, comes back, and nobody is shown anything old" {
     check_begin
     wait_until 20 is_pushed_to frontend-2
