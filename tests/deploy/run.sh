@@ -52,11 +52,14 @@ run_file() {
     fi
 }
 
+# Sets `fresh` to whether the hosts are new ones, with nothing deployed.
 bring_up() {
     local began=$SECONDS
-    if [[ $keep == yes ]] && $hosts status 2>/dev/null | grep -q 'runs'; then
+    fresh=no
+    if [[ $keep == yes && $($hosts status 2>/dev/null) == *' runs '* ]]; then
         say "The hosts are up already" && return
     fi
+    fresh=yes
     $hosts up "$host_count"
     say "$host_count hosts are up after $((SECONDS - began)) s"
 }
@@ -109,11 +112,12 @@ main() {
 }
 
 run_on_hosts() {
-    local name
+    local name fresh
     trap clean_up EXIT
     trap 'exit 130' INT TERM
     make --no-print-directory deb >"$logs/deb.log" 2>&1 || { tail -n 30 "$logs/deb.log" && say "make deb failed" && exit 1; }
     bring_up
+    if [[ $fresh == yes && " $* " != *' site '* ]]; then set -- site "$@"; fi
     for name in "${on_hosts[@]}"; do
         if [[ " $* " == *" $name "* ]]; then run_file "$name"; fi
     done
