@@ -50,8 +50,13 @@ seen_at_once() {
     for url in "$@"; do assert_equal "$(stock_at "$url")" $((before - 1)) "$url shows an old state" || return; done
 }
 
-# Counters of the order worker of node $1.
-of_writer() { ip netns exec "$(space_of "$1")" curl --silent --noproxy '*' --max-time 5 "${order_of[$1]}/metrics" | awk -v name="$2" '$1 == name {print $2}'; }
+# The counter $2 of both workers of node $1: both write, and either may be the one that fences.
+of_writer() {
+    local url
+    for url in "${catalog_of[$1]}" "${order_of[$1]}"; do
+        ip netns exec "$(space_of "$1")" curl --silent --noproxy '*' --max-time 5 "$url/metrics"
+    done | awk -v name="$2" '$1 == name {sum += $2} END {print sum}'
+}
 
 # Node A writes for 8 s, $1 being cut off from it: it has waited once, and $1 stays outside.
 goes_on_at_full_speed() {
