@@ -87,6 +87,8 @@ teardown() {
 
 @test "loadtest.yml runs the load test on a client machine and brings the report home" {
     inventory_write n1,n2,n3 n1,n2,n3 n1,n2 n4
+    run play site.yml
+    [ "$status" -eq 0 ]
     run play loadtest.yml -e pygmy_loadtest_dir="$work/loadtest" -e '{"pygmy_loadtest_options": "--seconds 2 --clients 4 lookup buy"}'
     echo "$output" | tail -n 60
     [ "$status" -eq 0 ]
