@@ -21,7 +21,7 @@ for variable in "${!PYGMY_@}" "${!ANSIBLE_@}"; do [[ $variable == PYGMY_HOSTS_DI
 readonly hosts=tests/deploy/hosts.sh logs=.build/test/deploy
 readonly on_hosts=(site faults upgrade operations)
 readonly control=${PYGMY_HOSTS_DIR:-.build/deploy}/run/control # of ssh's shared connections (helpers.bash)
-readonly host_count=4 file_limit_s=1200 exit_cannot=3
+readonly host_count=4 file_limit_s=2400 exit_cannot=3
 
 say() { printf '%s\n' "$*"; }
 usage() { sed -n '2,/^set /{/^#/!d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
