@@ -8,10 +8,11 @@ setup_file() {
     local deb
     deb=$(newest_deb)
     version=$(dpkg-deb -f "$deb" Version)
-    export deb version good=$version+test1 broken=$version+test2
-    export good_deb=$work/pygmy_good.deb broken_deb=$work/pygmy_broken.deb
+    export deb version good=$version+test1 broken=$version+test2 resumed=$version+test3
+    export good_deb=$work/pygmy_good.deb broken_deb=$work/pygmy_broken.deb resumed_deb=$work/pygmy_resumed.deb
     variant "$deb" "$good" "$good_deb"
     variant "$deb" "$broken" "$broken_deb" break_worker
+    variant "$deb" "$resumed" "$resumed_deb"
 }
 
 setup() {
@@ -78,4 +79,29 @@ installed() { into "$1" "dpkg-query -W -f '\${Version} \${db:Status-Status}' pyg
         [[ $output != *draining* ]]
     done
     books_agree n1 n2 n3
+}
+
+@test "an upgrade that was killed on the first host, behind the installation, is gone on with by the next run" {
+    local pid child host
+    play upgrade.yml -e pygmy_deb="$resumed_deb" >"$work/interrupted" 2>&1 3>&- </dev/null &
+    pid=$!
+    has_it() { [ "$(installed n1)" = "$resumed installed" ]; }
+    wait_until 120 has_it
+    child=$(pgrep -f "ansible-playbook -i $inventory upgrade.yml" | head -n 1)
+    kill -s KILL "$child"
+    run wait "$pid"
+    into n1 'test -e /var/cache/pygmy/upgrading'
+    [ "$(installed n2)" != "$resumed installed" ]
+    run play upgrade.yml -e pygmy_deb="$resumed_deb"
+    echo "$output" | tail -n 60
+    [ "$status" -eq 0 ]
+    for host in n1 n2 n3; do
+        [ "$(installed "$host")" = "$resumed installed" ]
+        host_is_ready "$host"
+        run into "$host" sudo /usr/lib/pygmy/drain status
+        [[ $output != *draining* ]]
+        into "$host" 'test ! -e /var/cache/pygmy/upgrading'
+    done
+    # The first one was restarted, too.
+    [ "$(into n1 'stat -c %Y /var/lib/dpkg/info/pygmy.list')" -le "$(into n1 "date +%s -d \"\$(systemctl show -P ActiveEnterTimestamp pygmy-order)\"")" ]
 }
