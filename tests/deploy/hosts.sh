@@ -366,6 +366,8 @@ down() {
         sleep 0.05
     done
     network_delete
+    # (The tests' folder of shared ssh connections, whose paths must be short: helpers.bash.)
+    if [[ -L $run/control ]]; then rm -rf -- "$(readlink "$run/control")"; fi
     rm -rf -- "$run"
 }
 

@@ -20,7 +20,6 @@ for variable in "${!PYGMY_@}" "${!ANSIBLE_@}"; do [[ $variable == PYGMY_HOSTS_DI
 
 readonly hosts=tests/deploy/hosts.sh logs=.build/test/deploy
 readonly on_hosts=(site faults upgrade operations)
-readonly control=${PYGMY_HOSTS_DIR:-.build/deploy}/run/control # of ssh's shared connections (helpers.bash)
 readonly host_count=4 file_limit_s=2400 exit_cannot=3
 
 say() { printf '%s\n' "$*"; }
@@ -71,7 +70,6 @@ clean_up() {
     if [[ $keep == yes ]]; then
         say "The hosts are left up; $hosts down ends them" >&2
     else
-        if [[ -L $control ]]; then rm -rf -- "$(readlink "$control")"; fi
         $hosts down || code=1
     fi
     exit "$code"
