@@ -7,7 +7,6 @@
 
 setup_file() {
     tree=$(cd -- "$BATS_TEST_DIRNAME/../.." && pwd -P)
-    [[ $EUID -eq 0 ]] || { echo 'this needs root' && return 1; }
     "$tree/client/deps.sh" deb-test
     work=$(mktemp -d /tmp/pygmy-package.XXXXXX)
     export tree work
@@ -24,7 +23,13 @@ setup_file() {
     mkdir "$work/content" "$work/control"
     dpkg-deb -x "$deb" "$work/content"
     dpkg-deb -e "$deb" "$work/control"
-    machine_start
+    # Without root or mount namespaces, and where / is an overlay itself, there can be no copy.
+    machine_start || echo 'this machine can have no copy of itself (root, mount namespaces, an overlay over /)' >"$work/cannot"
+}
+
+# In a test that installs the package.
+needs_machine() {
+    if [[ -s $work/cannot ]]; then skip "$(cat "$work/cannot")"; fi
 }
 
 teardown_file() {
@@ -55,8 +60,9 @@ machine_start() {
         mkdir -p "$root/tmp/debs" && mount --bind "$work/debs" "$root/tmp/debs"
         echo $$ >"$work/holder"
         exec sleep 1800' machine "$work" >"$work/machine.log" 2>&1 3>&- </dev/null &
+    local maker=$!
     for _ in {1..200}; do
-        if [[ -s $work/holder ]]; then break; fi
+        if [[ -s $work/holder ]] || ! kill -0 "$maker" 2>/dev/null; then break; fi
         sleep 0.05
     done
     [[ -s $work/holder ]] || { cat "$work/machine.log" && return 1; }
@@ -128,6 +134,7 @@ equal() {
 # ---- what it does to a machine (in this order) -----------------------------------------------------
 
 @test "installed: a user, its folders, and nothing starts or is enabled" {
+    needs_machine
     install_deb "$deb"
     equal "$(asked)" 'systemctl --system daemon-reload'
     equal "$(inside 'getent passwd pygmy | cut -d : -f 5-')" 'Pygmy store:/nonexistent:/usr/sbin/nologin'
@@ -146,6 +153,7 @@ Loads a Pygmy store as its users would, and tells how it holds up: response time
 }
 
 @test "configuring it again changes nothing" {
+    needs_machine
     local before
     inside 'mkdir -p /etc/pygmy/secrets && echo x >/etc/pygmy/secrets/peer.token && chown -R pygmy /etc/pygmy/secrets && chmod 0600 /etc/pygmy/secrets/peer.token'
     before=$(inside 'find /etc/pygmy /var/lib/pygmy /var/log/pygmy* /run/pygmy* /etc/passwd /etc/group -printf "%p %m %u:%g %s\n"')
@@ -155,6 +163,7 @@ Loads a Pygmy store as its users would, and tells how it holds up: response time
 }
 
 @test "systemd understands the units, and they are shut in" {
+    needs_machine
     local unit exposure
     inside 'cd /etc/pygmy && touch etcd.env node.env && printf "PYGMY_LISTEN=10.0.0.1\nPYGMY_PORT_FRONTEND=80\n" >frontend.env'
     equal "$(inside 'systemd-analyze verify --man=no /usr/lib/systemd/system/pygmy*.{service,socket,target} 2>&1 | grep -i pygmy' || :)" ''
@@ -173,6 +182,7 @@ User=pygmy'
 }
 
 @test "the frontend's socket listens where its settings say" {
+    needs_machine
     local settings expected
     while IFS='|' read -r settings expected; do
         inside 'printf "$1" >/etc/pygmy/frontend.env; rm -rf /tmp/units; mkdir /tmp/units; /usr/lib/systemd/system-generators/pygmy-generator /tmp/units /tmp/units /tmp/units' "$settings"
@@ -189,6 +199,7 @@ CASES
 }
 
 @test "a machine is drained, and put back" {
+    needs_machine
     inside 'rm -f /etc/pygmy/*.env'
     run inside '/usr/lib/pygmy/drain status'
     equal "$status" 1
@@ -206,6 +217,7 @@ CASES
 }
 
 @test "check-node says what is not ready" {
+    needs_machine
     run inside 'pygmy-check-node'
     equal "$status $output" '1 check-node: nothing of Pygmy is enabled on this machine'
     run inside 'pygmy-check-node --wait x'
@@ -220,6 +232,7 @@ pygmy-node is failed'
 }
 
 @test "an upgrade restarts nothing" {
+    needs_machine
     inside 'echo order >/var/lib/pygmy/store.db; echo line >/var/log/pygmy/order-A.log'
     install_deb "$newer"
     equal "$(asked)" 'systemctl --system daemon-reload'
@@ -231,12 +244,14 @@ pygmy-node is failed'
 }
 
 @test "removed: what runs is stopped, data, settings and logs stay" {
+    needs_machine
     inside 'rm -f /tmp/asked; dpkg -r pygmy >/tmp/dpkg 2>&1'
     [[ $(asked) == 'deb-systemd-invoke stop pygmy.target '*pygmy-frontend.socket*pygmy-etcd.service*$'\n'*daemon-reload* ]] || { asked && return 1; }
     inside 'test ! -e /usr/lib/pygmy -a ! -e /usr/bin/pygmy -a -s /var/lib/pygmy/store.db -a -s /var/log/pygmy/order-A.log -a -s /etc/pygmy/secrets/peer.token'
 }
 
 @test "purged: logs are gone, data and settings stay and are named" {
+    needs_machine
     local said
     said=$(inside 'dpkg -P pygmy 2>&1')
     [[ $said == *'/var/lib/pygmy holds'*'/etc/pygmy holds'* ]] || { echo "$said" && return 1; }
